@@ -1,0 +1,132 @@
+"""A trained model as one folder that loads anywhere, and a run's last state.
+
+The exported folder: `model.safetensors`, `muse.json` (settings and labels), `text.json` (the text
+encoder's architecture) and the tokeniser. Nothing in it executes code when it is read.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
+
+from muse.config import MuseConfig
+from muse.errors import UserError
+from muse.model import Muse
+from muse.pretrained import load_tokenizer, save_tokenizer
+
+FORMAT = 1
+LAST = "last.pt"
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    old = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_weights(model: Muse, file: Path) -> None:
+    """Write all weights, those that two parts share once.
+
+    Raises:
+        OSError: no space left, or the file cannot be written.
+    """
+    try:
+        save_model(model, str(file))
+    except SafetensorError as error:  # how its compiled part reports a full disk
+        raise OSError(str(error)) from error
+
+
+def export(model: Muse, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the model so that nobody ever sees half of it.
+
+    Raises:
+        OSError: no space left, or the folder cannot be written.
+    """
+    new = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    new.mkdir(parents=True)
+    try:
+        save_weights(model, new / "model.safetensors")
+        model.text_encoder.model.config.to_json_file(new / "text.json", use_diff=False)
+        about = {
+            "format": FORMAT,
+            "labels": model.labels,
+            "config": model.config.model_dump(mode="json"),
+        }
+        (new / "muse.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        save_tokenizer(tokenizer, new)
+        replace_folder(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_about(folder: Path) -> tuple[MuseConfig, list[str]]:
+    """Settings and labels of an exported model.
+
+    Raises:
+        UserError: the folder is no exported model, or one of another version.
+    """
+    file = folder / "muse.json"
+    if not file.is_file():
+        raise UserError(
+            f"{folder}: no exported model here (no muse.json); give results/<name>/best."
+        )
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+        if about.get("format") != FORMAT:
+            raise UserError(
+                f"{file}: format {about.get('format')}, but this version reads {FORMAT}."
+            )
+        return MuseConfig.model_validate(about["config"]), list(about["labels"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever else it holds
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: not written by this version of muse ({reason}).") from error
+
+
+def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
+    """The model of an exported folder, in eval mode on the CPU, and its tokeniser.
+
+    Raises:
+        UserError: the folder is no exported model, is damaged, or is of another version.
+    """
+    config, labels = read_about(folder)
+    try:
+        text_model = AutoModel.from_config(AutoConfig.from_pretrained(folder / "text.json"))
+        model = Muse(config, text_model, labels, pretrained=False)
+        load_model(model, str(folder / "model.safetensors"))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder}: the exported model is damaged ({reason}).") from error
+    return model.eval(), load_tokenizer(str(folder))
+
+
+def save_last(folder: Path, state: dict[str, Any]) -> None:
+    """Keep what a run needs to go on after an interruption; a kill leaves the one before."""
+    new = folder / f".{LAST}-{uuid4().hex}"
+    try:
+        torch.save(state, new)
+        new.rename(folder / LAST)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def load_last(folder: Path, device: torch.device) -> dict[str, Any] | None:
+    """The state to go on from, or None where a run starts anew."""
+    file = folder / LAST
+    if not file.exists():
+        return None
+    state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    return state

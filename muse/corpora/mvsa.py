@@ -1,0 +1,135 @@
+"""Tweets with a sentiment: MVSA-Single and MVSA-Multiple, in two forms.
+
+Both keep a text in `data/<id>.txt` and its picture in `data/<id>.jpg`.
+
+* Given splits: `train.txt`, `valid.txt` and perhaps `test.txt`, rows `guid,tag` below a header.
+* As published: `labelResultAll.txt`, where each annotator gives a sentiment for the text and one
+  for the picture. They are merged by the published rule (`majority`, `merge`), and the tweets
+  are split 8:1:1 by `draw_splits`.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from muse.config import DataConfig
+from muse.corpora.files import corpus_folder, picture_files, read_lines, read_utf8
+from muse.corpora.tweet import SENTIMENTS, Corpus, SplitName, Tweet
+from muse.errors import UserError
+
+ANNOTATIONS = "labelResultAll.txt"
+SPLIT_SEED = 0
+
+Tagged = tuple[str, str]
+
+
+def read_mvsa(config: DataConfig) -> Corpus:
+    """Read MVSA in the form that the folder holds; given splits come first.
+
+    Raises:
+        UserError: a folder or file is missing, a row is not of the format, a text is not UTF-8.
+    """
+    root = corpus_folder(config)
+    if (root / "train.txt").is_file():
+        tagged = read_given_splits(root)
+    elif (root / ANNOTATIONS).is_file():
+        tagged = draw_splits(read_annotations(root / ANNOTATIONS))
+    else:
+        raise UserError(f"{root}: holds neither train.txt nor {ANNOTATIONS}; one is needed.")
+    pictures = picture_files(config, root / "data")
+    splits = {
+        name: tuple(read_tweet(root, row, pictures) for row in rows)
+        for name, rows in tagged.items()
+    }
+    return Corpus(task="msa", labels=SENTIMENTS, splits=splits)
+
+
+def read_tweet(root: Path, row: Tagged, pictures: dict[str, Path]) -> Tweet:
+    """The whole text of one tweet, with its picture and class."""
+    guid, sentiment = row
+    text = read_utf8(root / "data" / f"{guid}.txt").strip()
+    return Tweet(guid, (text,), pictures.get(guid), sentiment)
+
+
+def read_given_splits(root: Path) -> dict[SplitName, list[Tagged]]:
+    """Rows of train.txt, valid.txt and, where there is one, test.txt."""
+    names: list[SplitName] = ["train", "valid"]
+    if (root / "test.txt").is_file():
+        names.append("test")
+    return {name: read_tags(root / f"{name}.txt") for name in names}
+
+
+def read_tags(path: Path) -> list[Tagged]:
+    """Rows `guid,tag` below their header."""
+    rows: list[Tagged] = []
+    for number, line in read_lines(path)[1:]:
+        guid, _, tag = line.strip().partition(",")
+        if not guid:
+            continue
+        check_sentiments(path, number, [tag])
+        rows.append((guid, tag))
+    return rows
+
+
+def read_annotations(path: Path) -> list[Tagged]:
+    """Tweets whose annotators agree: rows `ID<TAB>text,image`, one pair for each annotator."""
+    rows: list[Tagged] = []
+    for number, line in read_lines(path)[1:]:
+        guid, *pairs = line.strip().split("\t")
+        if not guid:
+            continue
+        votes = [vote.strip() for pair in pairs or [""] for vote in pair.split(",")]
+        check_sentiments(path, number, votes)
+        of_text, of_image = votes[::2], votes[1::2]
+        if len(of_text) != len(of_image):
+            raise UserError(f"{path}, line {number}: a vote is missing; each is text,image.")
+        sentiment = merge(majority(of_text), majority(of_image))
+        if sentiment is not None:
+            rows.append((guid, sentiment))
+    return rows
+
+
+def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
+    """Refuse a row with anything but the three sentiments."""
+    for sentiment in given:
+        if sentiment not in SENTIMENTS:
+            raise UserError(
+                f"{path}, line {number}: '{sentiment}' is no sentiment; "
+                f"it is one of {', '.join(SENTIMENTS)}."
+            )
+
+
+def majority(votes: Sequence[str]) -> str | None:
+    """The sentiment that more than half of the annotators give, or None."""
+    sentiment, count = Counter(votes).most_common(1)[0]
+    return sentiment if 2 * count > len(votes) else None
+
+
+def merge(of_text: str | None, of_image: str | None) -> str | None:
+    """One sentiment for the pair: neutral gives way, positive against negative is dropped."""
+    if of_text is None or of_image is None:
+        return None
+    if of_image in (of_text, "neutral"):
+        return of_text
+    return of_image if of_text == "neutral" else None
+
+
+def draw_splits(rows: Sequence[Tagged], seed: int = SPLIT_SEED) -> dict[SplitName, list[Tagged]]:
+    """Split 8:1:1 by the order of SHA-256 over `<seed>:<id>`.
+
+    No generator is asked, so the split is the same on every machine and in every version, and
+    does not depend on the order of the rows. Inside a split the file's order is kept.
+    """
+
+    def place(row: Tagged) -> bytes:
+        return hashlib.sha256(f"{seed}:{row[0]}".encode()).digest()
+
+    tenth = len(rows) // 10
+    drawn = sorted(rows, key=place)
+    valid, test = set(drawn[:tenth]), set(drawn[tenth : 2 * tenth])
+    return {
+        "train": [row for row in rows if row not in valid and row not in test],
+        "valid": [row for row in rows if row in valid],
+        "test": [row for row in rows if row in test],
+    }

@@ -1,0 +1,76 @@
+"""Tagged tweets, one token a line: Twitter-2015 and Twitter-2017.
+
+A tweet is a line `IMGID:<id>`, then `token<TAB>tag` lines, then an empty line. Its picture is
+`images/<id>.jpg`. An I- without a B- before it is noise of these corpora and is kept.
+"""
+
+from pathlib import Path
+
+from muse.config import DataConfig
+from muse.corpora.files import corpus_folder, picture_files, read_lines
+from muse.corpora.tweet import Corpus, SplitName, Tweet, entity_labels
+from muse.errors import UserError
+
+TYPES = ("LOC", "MISC", "ORG", "PER")
+HEADER = "IMGID:"
+
+
+def read_twitter(config: DataConfig) -> Corpus:
+    """Read Twitter-2015 or Twitter-2017."""
+    return read_tagged(config, TYPES)
+
+
+def read_tagged(config: DataConfig, types: tuple[str, ...]) -> Corpus:
+    """Read any corpus of this format.
+
+    Args:
+        config: names the folders.
+        types: of its entities.
+
+    Raises:
+        UserError: a folder or file is missing, or a line is not of the format.
+    """
+    root = corpus_folder(config)
+    pictures = picture_files(config, root / "images")
+    labels = entity_labels(types)
+    names: list[SplitName] = ["train", "valid"]
+    if (root / "test.txt").is_file():
+        names.append("test")
+    splits = {name: read_split(root / f"{name}.txt", labels, pictures) for name in names}
+    return Corpus(task="mner", labels=labels, splits=splits)
+
+
+def read_split(path: Path, labels: tuple[str, ...], pictures: dict[str, Path]) -> tuple[Tweet, ...]:
+    """Read the tweets of one file."""
+    tweets: list[Tweet] = []
+    for header, block in blocks(path):
+        if not block:
+            raise UserError(f"{path}, tweet '{header}': has no words; a tweet needs at least one.")
+        words, tags = zip(*(parse(path, row, line, labels) for row, line in block), strict=True)
+        tweets.append(Tweet(header, words, pictures.get(header), tags))
+    return tuple(tweets)
+
+
+def blocks(path: Path) -> list[tuple[str, list[tuple[int, str]]]]:
+    """The id and the numbered token lines of each tweet."""
+    found: list[tuple[str, list[tuple[int, str]]]] = []
+    for number, line in read_lines(path):
+        if line.startswith(HEADER):
+            found.append((line.removeprefix(HEADER).strip(), []))
+        elif line.strip() and not found:
+            raise UserError(f"{path}, line {number}: a token before the first '{HEADER}<id>'.")
+        elif line.strip():
+            found[-1][1].append((number, line))
+    return found
+
+
+def parse(path: Path, number: int, line: str, labels: tuple[str, ...]) -> tuple[str, str]:
+    """One line as word and tag. OTHER and MISC are two names of one type."""
+    word, tab, tag = line.rpartition("\t")
+    tag = tag.strip().replace("OTHER", "MISC")
+    if not tab or tag not in labels:
+        raise UserError(
+            f"{path}, line {number}: '{line}' is not token<TAB>tag; "
+            f"a tag is one of {', '.join(labels)}."
+        )
+    return word, tag

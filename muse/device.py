@@ -1,0 +1,41 @@
+"""Where a run computes and in which precision."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from muse.config import MuseConfig
+
+CPU = torch.device("cpu")
+
+BF16_WORTH_WIDTH = 256
+"""Below this width, bf16 on a CPU spends more on conversions than its matrices gain."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of a run, and its place among the others."""
+
+    device: torch.device = CPU
+    rank: int = 0
+    world: int = 1
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware (AVX-512 BF16 or AMX)."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def wants_bf16(config: MuseConfig, device: torch.device, width: int) -> bool:
+    """Resolve `train.precision` for a device and the width of the model."""
+    if config.train.precision != "auto":
+        return config.train.precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return width >= BF16_WORTH_WIDTH and cpu_has_bf16()
+
+
+def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:
+    """Matrix work in bf16, or everything in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)

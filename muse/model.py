@@ -1,0 +1,170 @@
+"""MuSE: encoders, the two generative regularisers, the CrossTransformer and a head.
+
+Shapes: B batch, S sub-words, P image tokens, D width, K labels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from muse.batch import Batch, Losses
+from muse.captioner import Captioner
+from muse.config import MuseConfig
+from muse.cross_transformer import CrossTransformer
+from muse.encoders import ImageEncoder, TextEncoder
+from muse.heads import EntityHead, SentimentHead
+from muse.logistic_mixture import bits_per_dim
+from muse.pixelcnn import PixelCNN
+
+NATS_PER_BIT = 0.6931471805599453
+
+
+def masked_mean(tokens: Tensor, is_token: Tensor) -> Tensor:
+    """Mean of the tokens (B, S, D) that are no padding, (B, D)."""
+    kept = is_token[..., None]
+    return (tokens * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1)
+
+
+class Embedding(nn.Module):
+    """I_n = MLP(I_e + N(0, 1)), T_n = MLP(T_e + N(0, 1)): a noisy view for a decoder."""
+
+    def __init__(self, width: int, noise_std: float, shared: nn.Module | None = None) -> None:
+        super().__init__()
+        own = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.layers = own if shared is None else shared
+        self.noise_std = noise_std
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        if self.training and self.noise_std > 0:
+            tokens = tokens + self.noise_std * torch.randn_like(tokens)
+        embedded: Tensor = self.layers(tokens)
+        return embedded
+
+
+class Fusion(nn.Module):
+    """F_e: a fully connected layer over text and image side by side.
+
+    Token k of the text is paired with token k of the picture, cls with cls; text beyond the
+    picture's last token is paired with the picture's cls, which sums up the whole picture.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * width, width)
+
+    def forward(self, text: Tensor, image: Tensor) -> Tensor:
+        """Fuse (B, 1 + S, D) and (B, 1 + P, D) into (B, 1 + S, D)."""
+        beyond = text.shape[1] - image.shape[1]
+        if beyond > 0:
+            image = torch.cat([image, image[:, :1].expand(-1, beyond, -1)], dim=1)
+        fused: Tensor = self.linear(torch.cat([text, image[:, : text.shape[1]]], dim=-1))
+        return fused
+
+
+class Muse(nn.Module):
+    """The complete model. Calling it gives the losses; `predict` gives labels."""
+
+    def __init__(
+        self,
+        config: MuseConfig,
+        text_model: PreTrainedModel,
+        labels: Sequence[str],
+        *,
+        pretrained: bool = True,
+    ) -> None:
+        """Build every part that the configuration asks for.
+
+        Args:
+            config: all settings.
+            text_model: the text encoder, whose width and vocabulary the rest takes over.
+            labels: names of the tags or classes.
+            pretrained: False leaves the image encoder random, because weights will be loaded.
+        """
+        super().__init__()
+        self.config, self.labels = config, tuple(labels)
+        pooler = config.parity.condition_on_pooler and config.loss.beta > 0
+        self.text_encoder = TextEncoder(text_model, pooler=pooler)
+        width = self.text_encoder.width
+        self.image_encoder = ImageEncoder(config.image, width, pretrained=pretrained)
+        self.cross = CrossTransformer(config.cross, width, config.parity)
+        self.fusion = Fusion(width)
+        head = EntityHead if config.task == "mner" else SentimentHead
+        self.head: EntityHead | SentimentHead = head(width, len(labels), config.train.head_dropout)
+        self._build_decoders(config, width, text_model.config.vocab_size)
+
+    def _build_decoders(self, config: MuseConfig, width: int, vocabulary: int) -> None:
+        """Last, and each from a seed of its own: alpha and beta change no other part's start."""
+        shared = nn.Linear(width, width) if config.parity.shared_projection else None
+        noise = config.loss.noise_std
+        self.captioner: Captioner | None = None
+        self.painter: PixelCNN | None = None
+        if config.loss.alpha > 0:
+            torch.manual_seed(config.train.seed + 1)
+            self.image_embedding = Embedding(width, noise, shared)
+            self.captioner = Captioner(config.captioner, width, vocabulary)
+        if config.loss.beta > 0:
+            torch.manual_seed(config.train.seed + 2)
+            self.text_embedding = Embedding(width, noise, shared)
+            self.painter = PixelCNN(config.painter, condition=width)
+
+    def forward(self, batch: Batch) -> Losses:
+        """L = L_task + alpha L_it + beta L_ti, every term a mean per sample."""
+        text, pooled = self.text_encoder(batch.token_ids, batch.is_token)  # (B, S, D), (B, D)
+        image = self.image_encoder(batch.image)  # (B, P, D)
+        scores = self.head.scores(self._fuse(text, image, batch), batch)
+        task = self._task_loss(scores, batch)
+        caption = self._caption_loss(image, batch)
+        painted = self._image_loss(text, pooled, batch)
+        weights = self.config.loss
+        total = task + weights.alpha * caption + weights.beta * painted
+        return Losses(total, task.detach(), caption.detach(), painted.detach())
+
+    def _task_loss(self, scores: Tensor, batch: Batch) -> Tensor:
+        losses = self.head.loss(scores, batch)  # (B,)
+        if self.config.parity.summed_losses:
+            return losses.sum() / self.config.data.text_tokens
+        return losses.mean()
+
+    def _fuse(self, text: Tensor, image: Tensor, batch: Batch) -> Tensor:
+        crossed = self.cross(text, batch.is_token, image)
+        fused: Tensor = self.fusion(crossed.text, crossed.image)
+        return fused  # (B, 1 + S, D)
+
+    def _caption_loss(self, image: Tensor, batch: Batch) -> Tensor:
+        if self.captioner is None:
+            return image.new_zeros(())
+        view = self.image_embedding(image)  # I_n
+        if self.config.parity.summed_losses:
+            mean = self.captioner.token_mean(view, batch.token_ids, batch.is_token)
+            return mean / self.config.data.text_tokens
+        loss: Tensor = self.captioner(view, batch.token_ids, batch.is_token)
+        return loss.mean()
+
+    def _image_loss(self, text: Tensor, pooled: Tensor, batch: Batch) -> Tensor:
+        if self.painter is None:
+            return text.new_zeros(())
+        if self.config.parity.condition_on_pooler:
+            condition = self.text_embedding(pooled)
+        else:
+            condition = masked_mean(self.text_embedding(text), batch.is_token)  # of T_n
+        small = batch.small_image.float() / 127.5 - 1
+        bits = bits_per_dim(self.painter(small, condition), small)  # (B,)
+        if self.config.parity.summed_losses:
+            return bits.sum() * (small.shape[1] * NATS_PER_BIT)  # nats over the pixels' number
+        return bits.mean()
+
+    def task_scores(self, batch: Batch) -> Tensor:
+        """Scores of the head alone, without decoders: (B, W, K) for mner, (B, K) for msa."""
+        text, _ = self.text_encoder(batch.token_ids, batch.is_token)
+        image = self.image_encoder(batch.image)
+        return self.head.scores(self._fuse(text, image, batch), batch)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> list[list[str]] | list[str]:
+        """The tags of each tweet's words, or each tweet's class."""
+        scores = self.task_scores(batch)
+        if isinstance(self.head, EntityHead):
+            return [[self.labels[i] for i in tags] for tags in self.head.decode(scores, batch)]
+        return [self.labels[i] for i in self.head.decode(scores, batch)]

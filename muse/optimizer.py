@@ -1,0 +1,41 @@
+"""AdamW with two learning rates, and their linear rise and fall."""
+
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from muse.config import TrainConfig
+from muse.heads import EntityHead
+
+
+def crf_parameters(model: nn.Module) -> set[nn.Parameter]:
+    """The CRF and the layer before it, which the authors train at a rate of their own."""
+    heads = [module for module in model.modules() if isinstance(module, EntityHead)]
+    return {parameter for head in heads for parameter in head.parameters()}
+
+
+def build_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
+    """AdamW over what is trained; vectors (biases, normalisation, cls) do not decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    crf = crf_parameters(model)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            rate = config.crf_learning_rate if parameter in crf else config.learning_rate
+            decay = config.weight_decay if parameter.squeeze().ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    settings = [
+        {"params": group, "lr": rate, "weight_decay": decay}
+        for (rate, decay), group in groups.items()
+    ]
+    return AdamW(settings, fused=True)
+
+
+def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaLR:
+    """Linear warm-up over a share of all `steps`, then linear to zero."""
+    rise = max(1, round(config.warmup * steps))
+    fall = max(1, steps - rise)
+
+    def factor(step: int) -> float:
+        return min((step + 1) / rise, max(0.0, (steps - step) / fall))
+
+    return LambdaLR(optimizer, factor)

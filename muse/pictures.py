@@ -1,0 +1,153 @@
+"""Pictures to pixels: decoded once, resized twice, equal ones stored once.
+
+Shapes: P pictures, H x H their pixels, h x h those of the small copy. Picture 0 is the blank one.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from muse.corpora.tweet import Picture
+from muse.errors import UserError
+
+BLANK = 127
+"""Mid-grey, shown where a tweet has no picture."""
+
+THREADS = 8
+AHEAD = 256
+"""Pictures decoded at most before the first of them is written."""
+
+PIXELS = "pictures.npy"
+SMALL_PIXELS = "small_pictures.npy"
+
+Pixels = NDArray[np.uint8]
+
+
+def digest(picture: Picture) -> str:
+    """SHA-256 of a picture's bytes; empty for none.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if picture is None:
+        return ""
+    if isinstance(picture, np.ndarray):
+        return hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).hexdigest()
+    try:
+        return hashlib.sha256(picture.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{picture}: cannot be read ({error.strerror}).") from error
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The different pictures of a corpus, and which of them each tweet has."""
+
+    digests: list[str]
+    """Of every tweet's picture, in the order given."""
+
+    distinct: dict[str, Path | Pixels]
+    """By digest, in the order of their first use."""
+
+    def index(self) -> NDArray[np.int32]:
+        """Place of every tweet's picture in the stored array; 0 is the blank."""
+        places = {"": 0, **{name: place for place, name in enumerate(self.distinct, start=1)}}
+        return np.array([places[name] for name in self.digests], dtype=np.int32)
+
+
+def collect(pictures: Sequence[Picture]) -> Gallery:
+    """Find out which pictures are equal, byte for byte."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        digests = list(pool.map(digest, pictures))
+    distinct: dict[str, Path | Pixels] = {}
+    for name, picture in zip(digests, pictures, strict=True):
+        if picture is not None:
+            distinct.setdefault(name, picture)
+    return Gallery(digests, distinct)
+
+
+def decode(picture: Path | Pixels) -> Image.Image:
+    """A whole picture in RGB.
+
+    Raises:
+        UserError: the file is truncated, broken, no picture, or larger than Pillow deems safe.
+    """
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture)
+    try:
+        with Image.open(picture) as image:
+            return image.convert("RGB")
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UserError(f"{picture}: too many pixels; scale it below {limit()}.") from error
+    except Exception as error:  # the decoders of broken files raise nearly anything
+        raise UserError(
+            f"{picture}: is a broken picture ({error}); replace or remove it."
+        ) from error
+
+
+def limit() -> str:
+    """Pillow's own bound on the size of a picture, in words."""
+    return f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
+
+
+def resize(picture: Path | Pixels, size: int, small_size: int) -> tuple[Pixels, Pixels]:
+    """The picture (3, H, H) and its small copy (3, h, h); the whole picture, no crop."""
+    image = decode(picture)
+    large = image.resize((size, size), Image.Resampling.BICUBIC)
+    small = image.resize((small_size, small_size), Image.Resampling.BOX)
+    return np.asarray(large).transpose(2, 0, 1), np.asarray(small).transpose(2, 0, 1)
+
+
+def resized(
+    gallery: Gallery, size: int, small_size: int
+) -> Generator[tuple[Pixels, Pixels], None, None]:
+    """Every distinct picture in order, decoded by several threads."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        pictures = list(gallery.distinct.values())
+        for start in range(0, len(pictures), AHEAD):
+            some = pictures[start : start + AHEAD]
+            yield from pool.map(lambda picture: resize(picture, size, small_size), some)
+
+
+def blank(size: int, small_size: int) -> tuple[Pixels, Pixels]:
+    """The picture of a tweet without one: mid-grey, (3, H, H), and its small copy (3, h, h)."""
+    large, small = (np.full((3, side, side), BLANK, dtype=np.uint8) for side in (size, small_size))
+    return large, small
+
+
+def write_header(file: IO[bytes], count: int, size: int) -> None:
+    """Begin an .npy file of `count` pictures."""
+    shape = (count, 3, size, size)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -> None:
+    """Write the blank and every distinct picture, large and small.
+
+    Plain writes, not a writable map: on a full disk a map ends the process without an error.
+
+    Raises:
+        UserError: a picture is broken.
+        OSError: no space left.
+    """
+    count = 1 + len(gallery.distinct)
+    with (folder / PIXELS).open("wb") as large, (folder / SMALL_PIXELS).open("wb") as small:
+        for file, pixels in zip((large, small), blank(size, small_size), strict=True):
+            write_header(file, count, pixels.shape[-1])
+            file.write(pixels.tobytes())
+        # Closed here: a generator left half-way would restore its warning filters much later.
+        with closing(resized(gallery, size, small_size)) as pairs:
+            for pixels, small_pixels in pairs:
+                large.write(pixels.tobytes())
+                small.write(small_pixels.tobytes())

@@ -1,0 +1,213 @@
+"""Image from text: conditional PixelCNN++, which paints a small picture pixel by pixel.
+
+"PixelCNN++" (Salimans et al., arXiv 1701.05517), sections 2.3 to 2.5 and its figure 2; the
+condition enters as in "Conditional PixelCNN" (van den Oord et al., arXiv 1606.05328).
+Two streams of features run side by side: `above` has seen the rows above a pixel, `before`
+all pixels before it in reading order. Only `before` makes the parameters.
+
+Shapes: B batch, C condition, F filters, h x w pixels at the resolution in hand, M mixtures.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
+
+from muse.config import PainterConfig
+from muse.logistic_mixture import sample, to_pixels
+
+Features = tuple[Tensor, Tensor]
+"""`above` and `before`, each (B, F, h, w)."""
+
+MakeConvolution = Callable[[int, int], nn.Module]
+
+# Padding is (left, right, top, bottom); a negative number cuts off.
+SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 1, -1), (1, -1, 0, 0)
+
+
+def down(
+    channels: int, filters: int, size: tuple[int, int] = (2, 3), stride: int = 1
+) -> nn.Sequential:
+    """A convolution that sees its own row, to both sides, and the rows above it."""
+    rows, columns = size
+    padding = (columns // 2, columns // 2, rows - 1, 0)
+    return nn.Sequential(
+        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride))
+    )
+
+
+def down_right(
+    channels: int, filters: int, size: tuple[int, int] = (2, 2), stride: int = 1
+) -> nn.Sequential:
+    """A convolution that sees itself, what is left of it, and what is above those."""
+    rows, columns = size
+    padding = (columns - 1, 0, rows - 1, 0)
+    return nn.Sequential(
+        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride))
+    )
+
+
+def enlarge(filters: int, size: tuple[int, int], cut: tuple[int, int, int, int]) -> nn.Sequential:
+    """A transposed convolution to twice the resolution; `cut` restores an even width."""
+    # dim=1: a transposed kernel has its output channels second.
+    spread = weight_norm(nn.ConvTranspose2d(filters, filters, size, stride=2), dim=1)
+    return nn.Sequential(spread, nn.ZeroPad2d(cut))
+
+
+def concat_elu(features: Tensor) -> Tensor:
+    """ELU of the features and of their negative, (B, F, h, w) to (B, 2 F, h, w)."""
+    return functional.elu(torch.cat([features, -features], dim=1))
+
+
+class GatedBlock(nn.Module):
+    """A residual block that lets each channel through by a gate which knows the condition."""
+
+    def __init__(
+        self, make: MakeConvolution, config: PainterConfig, condition: int, skip: int = 0
+    ) -> None:
+        """Build one block.
+
+        Args:
+            make: `down` or `down_right`.
+            config: filters and dropout.
+            condition: C.
+            skip: filters of a second input, from a shortcut or the other stream; 0 is none.
+        """
+        super().__init__()
+        filters = config.filters
+        self.enter = make(2 * filters, filters)
+        self.skip = weight_norm(nn.Conv2d(2 * skip, filters, 1)) if skip else None
+        self.dropout = nn.Dropout2d(config.dropout)
+        self.leave = make(2 * filters, 2 * filters)
+        self.condition = nn.Linear(condition, 2 * filters, bias=False)
+        nn.init.normal_(self.condition.weight, std=0.05)
+
+    def forward(self, features: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Map (B, F, h, w) to the same shape, given (B, C) and, if any, (B, skip, h, w)."""
+        inner = self.enter(concat_elu(features))
+        if self.skip is not None and skip is not None:
+            inner = inner + self.skip(concat_elu(skip))
+        inner = self.leave(self.dropout(concat_elu(inner)))  # (B, 2 F, h, w)
+        inner = inner + self.condition(condition)[..., None, None]
+        return features + functional.glu(inner, dim=1)
+
+
+class Pair(nn.Module):
+    """One gated block in each stream; `before` always looks at `above`, never the reverse."""
+
+    def __init__(self, config: PainterConfig, condition: int, shortcut: bool) -> None:
+        super().__init__()
+        filters = config.filters
+        self.above = GatedBlock(down, config, condition, skip=filters if shortcut else 0)
+        self.before = GatedBlock(
+            down_right, config, condition, skip=2 * filters if shortcut else filters
+        )
+
+    def forward(
+        self, features: Features, condition: Tensor, shortcut: Features | None = None
+    ) -> Features:
+        """Pass both streams, on the way up with what was kept on the way down."""
+        above, before = features
+        if shortcut is None:
+            above = self.above(above, condition)
+            return above, self.before(before, condition, above)
+        above = self.above(above, condition, shortcut[0])
+        return above, self.before(before, condition, torch.cat([above, shortcut[1]], dim=1))
+
+
+class Both(nn.Module):
+    """The same change of resolution in each stream."""
+
+    def __init__(self, above: nn.Module, before: nn.Module) -> None:
+        super().__init__()
+        self.above, self.before = above, before
+
+    def forward(self, features: Features) -> Features:
+        return self.above(features[0]), self.before(features[1])
+
+
+class PixelCNN(nn.Module):
+    """p(image | condition) = product of p(pixel | pixels before it, condition)."""
+
+    def __init__(self, config: PainterConfig, condition: int) -> None:
+        super().__init__()
+        filters, blocks = config.filters, config.blocks
+
+        def pairs(count: int, shortcut: bool) -> nn.ModuleList:
+            return nn.ModuleList(Pair(config, condition, shortcut) for _ in range(count))
+
+        # Four channels: the colours, and ones that tell the picture from its padding.
+        self.above = nn.Sequential(down(4, filters), nn.ZeroPad2d(SHIFT_DOWN))
+        self.row_above = nn.Sequential(down(4, filters, (1, 3)), nn.ZeroPad2d(SHIFT_DOWN))
+        self.left = nn.Sequential(down_right(4, filters, (2, 1)), nn.ZeroPad2d(SHIFT_RIGHT))
+        self.descent = nn.ModuleList(pairs(blocks, shortcut=False) for _ in range(3))
+        self.shrink = nn.ModuleList(
+            Both(down(filters, filters, stride=2), down_right(filters, filters, stride=2))
+            for _ in range(2)
+        )
+        # One more after each doubling, for the shortcut from before the halving.
+        self.ascent = nn.ModuleList(pairs(blocks + extra, shortcut=True) for extra in (0, 1, 1))
+        self.grow = nn.ModuleList(
+            Both(
+                enlarge(filters, (2, 3), cut=(-1, 0, 0, 0)),
+                enlarge(filters, (2, 2), cut=(0, 0, 0, 0)),
+            )
+            for _ in range(2)
+        )
+        self.out = weight_norm(nn.Conv2d(filters, 10 * config.mixtures, 1))
+
+    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
+        """Compute each pixel's mixture of logistics from the pixels before it.
+
+        Args:
+            image: on [-1, 1], sides divisible by 4, (B, 3, h, w).
+            condition: (B, C).
+
+        Returns:
+            Parameters for `logistic_mixture`, (B, 10 M, h, w), float32.
+        """
+        kept = self._go_down(self._start(image), condition)
+        _, before = self._go_up(kept, condition)
+        with torch.autocast(image.device.type, enabled=False):  # bf16 means would miss the pixel
+            parameters: Tensor = self.out(functional.elu(before.float()))
+        return parameters
+
+    def _start(self, image: Tensor) -> Features:
+        framed = torch.cat([image, torch.ones_like(image[:, :1])], dim=1)  # (B, 4, h, w)
+        return self.above(framed), self.row_above(framed) + self.left(framed)
+
+    def _go_down(self, features: Features, condition: Tensor) -> list[Features]:
+        """Halve the resolution twice and keep every state on the way."""
+        kept = [features]
+        for level, pairs in enumerate(self.descent):
+            if level > 0:
+                kept.append(self.shrink[level - 1](kept[-1]))
+            for pair in pairs.children():
+                kept.append(pair(kept[-1], condition))
+        return kept
+
+    def _go_up(self, kept: list[Features], condition: Tensor) -> Features:
+        """Double the resolution twice, with every kept state as a shortcut, last one first."""
+        features = kept.pop()
+        for level, pairs in enumerate(self.ascent):
+            if level > 0:
+                features = self.grow[level - 1](features)
+            for pair in pairs.children():
+                features = pair(features, condition, kept.pop())
+        return features
+
+    @torch.no_grad()
+    def paint(self, condition: Tensor, size: int) -> Tensor:
+        """Draw a picture of size x size for each condition (B, C), in evaluation mode: uint8.
+
+        One pass of the network for each pixel, so seconds to minutes for a whole picture.
+        """
+        image = condition.new_zeros(len(condition), 3, size, size)
+        for row in range(size):
+            seen = image[:, :, : row // 4 * 4 + 4]  # a view: rows below do not matter yet
+            for column in range(size):
+                here = self(seen, condition)[:, :, row, column, None, None]  # (B, 10 M, 1, 1)
+                image[:, :, row, column] = sample(here)[..., 0, 0]
+        return to_pixels(image)

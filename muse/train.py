@@ -1,0 +1,270 @@
+"""Train one model: `train_one_epoch`, `run_epoch` and `fit`, which reports to whom it is given."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from muse.batch import Losses
+from muse.checkpoint import LAST, export, load_last, save_last
+from muse.config import MuseConfig
+from muse.device import Worker, autocast, wants_bf16
+from muse.encoders import build_text_model
+from muse.evaluate import evaluate
+from muse.model import Muse
+from muse.optimizer import build_optimizer, build_schedule
+from muse.tensors import Split, Tensors
+
+Report = Callable[[dict[str, float]], bool]
+"""Takes an epoch's figures; False asks for an end."""
+
+CHECK_EVERY = 50
+"""Steps between two looks at whether the loss is finite: each look waits for the device."""
+
+
+class DivergedError(RuntimeError):
+    """The loss is no finite number any more."""
+
+
+def build_model(config: MuseConfig, tensors: Tensors) -> Muse:
+    """A new model for a prepared corpus, its random weights drawn from `train.seed`."""
+    torch.manual_seed(config.train.seed)
+    text_model = build_text_model(config.text, tensors.vocabulary)
+    return Muse(config, text_model, tensors.labels)
+
+
+@dataclass
+class Run:
+    """What changes while a model is trained."""
+
+    config: MuseConfig
+    tensors: Tensors
+    worker: Worker
+    model: Muse
+    wrapped: nn.Module
+    optimizer: AdamW
+    schedule: LambdaLR
+    bf16: bool
+    epoch: int = 0
+    best: float = float("-inf")
+    best_epoch: int = 0
+    report: dict[str, float] = field(default_factory=dict)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.worker.device, bf16=self.bf16)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "progress": (self.epoch, self.best, self.best_epoch, self.report),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.best, self.best_epoch, self.report = state["progress"]
+
+
+def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
+    """Batches of the training split; a last one with fewer tweets than workers is left out."""
+    full, rest = divmod(len(split), config.train.batch_size)
+    return full + (rest >= world)
+
+
+def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
+    """Build model, optimiser and schedule, the same on every worker."""
+    model = build_model(config, tensors).to(worker.device)
+    wrapped: nn.Module = model
+    if worker.world > 1:
+        devices = [worker.device] if worker.device.type == "cuda" else None
+        wrapped = DistributedDataParallel(model, device_ids=devices)
+    optimizer = build_optimizer(model, config.train)
+    steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)
+    schedule = build_schedule(optimizer, config.train, steps)
+    bf16 = wants_bf16(config, worker.device, model.text_encoder.width)
+    return Run(config, tensors, worker, model, wrapped, optimizer, schedule, bf16)
+
+
+def epoch_order(split: Split, config: MuseConfig, epoch: int, world: int) -> Iterator[Tensor]:
+    """Indices of each step's tweets over all workers, shuffled anew each epoch."""
+    generator = torch.Generator().manual_seed(config.train.seed * 100_003 + epoch)
+    order = torch.randperm(len(split), generator=generator)
+    batches = torch.split(order, config.train.batch_size)
+    return iter(batches[: steps_an_epoch(split, config, world)])
+
+
+def train_step(run: Run, indices: Tensor) -> Tensor:
+    """One step on one worker's share of a batch.
+
+    Returns:
+        Total, task, caption and image loss, weighed by the share, and the gradient's norm, (5,).
+    """
+    worker = run.worker
+    mine = indices[worker.rank :: worker.world]
+    batch = run.tensors.splits["train"].batch(mine.numpy()).to(worker.device)
+    with run.autocast():
+        losses: Losses = run.wrapped(batch)
+    # Workers average their gradients: a share counts as much as it has tweets.
+    share = len(mine) * worker.world / len(indices)
+    torch.autograd.backward(losses.total * share)
+    norm = clip_grad_norm_(run.model.parameters(), run.config.train.clip)
+    run.optimizer.step()
+    run.schedule.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    parts = (losses.total.detach(), losses.task, losses.caption, losses.image)
+    return torch.stack([*(part.float() * share for part in parts), norm.float()])
+
+
+def mean_over_workers(sums: Tensor, worker: Worker) -> Tensor:
+    """Average what every worker has summed up."""
+    if worker.world == 1:
+        return sums
+    total = sums.clone()
+    dist.all_reduce(total)
+    return total / worker.world
+
+
+def check_finite(sums: Tensor, epoch: int) -> None:
+    """Raise DivergedError, naming the losses, when one of their sums is not finite."""
+    if bool(torch.isfinite(sums).all()):
+        return
+    names = ("loss", "task loss", "caption loss", "image loss", "gradient norm")
+    bad = [
+        name for name, value in zip(names, sums.tolist(), strict=True) if not abs(value) < torch.inf
+    ]
+    raise DivergedError(f"not finite in epoch {epoch}: {', '.join(bad)}")
+
+
+def train_one_epoch(run: Run, epoch: int) -> dict[str, float]:
+    """Train on every batch once.
+
+    Returns:
+        Means over steps and workers: train_loss, train_task (nats a tweet), train_caption (nats
+        a token), train_image (bits a dimension), gradient_norm.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    config, worker = run.config, run.worker
+    torch.manual_seed(config.train.seed * 100_003 + epoch * 1009 + worker.rank + 1)
+    run.wrapped.train()
+    sums, steps = torch.zeros(5, device=worker.device), 0
+    for indices in epoch_order(run.tensors.splits["train"], config, epoch, worker.world):
+        sums += train_step(run, indices)
+        steps += 1
+        if steps % CHECK_EVERY == 0:
+            check_finite(mean_over_workers(sums, worker), epoch)
+    sums = mean_over_workers(sums, worker)
+    check_finite(sums, epoch)
+    names = ("train_loss", "train_task", "train_caption", "train_image", "gradient_norm")
+    return dict(zip(names, (sums / max(1, steps)).tolist(), strict=True))
+
+
+def share_statistics(run: Run) -> None:
+    """Give all workers the batch statistics of the first, whose model is the one that is kept."""
+    if run.worker.world > 1:
+        for buffer in run.model.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def run_epoch(run: Run) -> None:
+    """Train and validate one epoch more, and leave its figures in `run.report`."""
+    epoch, began = run.epoch + 1, time.perf_counter()
+    rate = float(run.schedule.get_last_lr()[0])
+    figures = train_one_epoch(run, epoch)
+    trained = time.perf_counter() - began
+    share_statistics(run)
+    with run.autocast():
+        scores = evaluate(run.model, run.tensors.splits["valid"], run.config, run.worker)
+    valid = {f"valid_{name}": value for name, value in scores.items()}
+    value = valid[run.config.metric]
+    if value > run.best:
+        run.best, run.best_epoch = value, epoch
+    run.epoch = epoch
+    run.report = {
+        "epoch": epoch,
+        "value": value,
+        "best": run.best,
+        "best_epoch": run.best_epoch,
+        **valid,
+        **figures,
+        "learning_rate": rate,
+        "samples_per_second": len(run.tensors.splits["train"]) / trained,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Export the model if this epoch is its best, and keep the state to go on from."""
+    if run.worker.rank > 0:
+        return
+    if run.best_epoch == run.epoch:
+        export(run.model, run.tensors.tokenizer, folder / "best")
+    if run.epoch < run.config.train.epochs:
+        save_last(folder, run.state())
+
+
+def fit(
+    config: MuseConfig,
+    tensors: Tensors,
+    report: Report,
+    folder: Path,
+    worker: Worker = Worker(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """Train, validate each epoch and keep the best model in `folder/best`.
+
+    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports that run's
+    last epoch again, for it may have ended before anyone was told.
+
+    Args:
+        config: all settings.
+        tensors: the prepared corpus.
+        report: told of each epoch by the first worker; False ends the run.
+        folder: where checkpoints go; on storage that all workers share.
+        worker: this process among the others.
+
+    Returns:
+        The last epoch's figures.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = start_run(config, tensors, worker)
+    state = load_last(folder, worker.device)
+    wanted = True
+    if state is not None:
+        run.restore(state)
+        wanted = told(run, report)
+    while wanted and run.epoch < config.train.epochs:
+        run_epoch(run)
+        keep(run, folder)
+        wanted = told(run, report)
+    if worker.rank == 0 and run.epoch >= config.train.epochs:
+        (folder / LAST).unlink(missing_ok=True)  # else whoever ended the run may take it up again
+    return run.report
+
+
+def told(run: Run, report: Report) -> bool:
+    """The first worker reports; all of them learn whether to go on."""
+    wanted = report(run.report) if run.worker.rank == 0 else True
+    if run.worker.world == 1:
+        return wanted
+    answer = torch.tensor([float(wanted)], device=run.worker.device)
+    dist.broadcast(answer, src=0)
+    return bool(answer.item())

@@ -1,0 +1,1 @@
+"""Choosing MuSE's settings: the only package that knows Ray and Optuna."""

@@ -1,0 +1,334 @@
+"""One experiment file as one checked Study, and the settings of each of its trials."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from muse.config import Frozen, Metric, MuseConfig, Task
+from muse.errors import UserError
+from muse.presets import PRESETS, Preset
+from search.problems import did_you_mean, one_line
+from search.space import ETA, MU, Choice, Point, Space, Whole, within
+
+OWN = {"train.epochs": "budget.epochs", "train.seed": "seed", "train.metric": "metric"}
+"""Settings that a study has fields of its own for."""
+
+PATHS = ("text.weights", "image.weights")
+"""Settings that may be a path, or the name of published weights."""
+
+
+class Budget(Frozen):
+    """How much may be spent."""
+
+    trials: PositiveInt = 20
+    """Configurations that the search tries."""
+
+    epochs: PositiveInt = 10
+    """Epochs of a trial that is not stopped."""
+
+
+class Proposals(Frozen):
+    """Who proposes."""
+
+    name: Literal["tpe", "random"] = "tpe"
+    startup: PositiveInt = 8
+    """Random proposals before TPE has something to learn from."""
+
+
+class Stopping(Frozen):
+    """Who stops a trial early."""
+
+    name: Literal["asha", "none"] = "asha"
+    grace_epochs: PositiveInt = 1
+    """Epochs that every trial gets."""
+
+    reduction: float = Field(default=3.0, gt=1)
+    """Of this many trials that reach a rung, one goes on."""
+
+
+class Curves(Frozen):
+    """The sensitivity curves around the best configuration."""
+
+    points: NonNegativeInt = 5
+    """Values of each setting over its range; 0 draws no curves."""
+
+    seeds: PositiveInt = 2
+    """Runs at each value."""
+
+
+class Resources(Frozen):
+    """What one trial gets; how many run at once follows from what the cluster has."""
+
+    workers: PositiveInt = 1
+    """Ray Train workers of a trial (data parallel)."""
+
+    cpus_per_worker: PositiveFloat = 1
+    gpus_per_worker: NonNegativeFloat | None = None
+    """None: one where the cluster has GPUs, else none."""
+
+    concurrent: PositiveInt | None = None
+    """Trials at once; None: as many as fit now. Set it where a cluster grows on demand."""
+
+    max_failures: NonNegativeInt = 2
+    """Times that a trial is taken up again after its worker or node was lost."""
+
+
+class Study(Frozen):
+    """Everything that decides a search."""
+
+    name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Folder of the study inside the output folder."""
+
+    task: Task = "mner"
+    preset: Preset = "small"
+    metric: Metric | None = None
+    """What is maximised; None: valid_f1 for mner, valid_accuracy for msa."""
+
+    seed: NonNegativeInt = 0
+    """Of the proposals and of the search's training runs."""
+
+    data: dict[str, Any] = Field(default={})
+    """Fields of muse.config.DataConfig."""
+
+    budget: Budget = Budget()
+    searcher: Proposals = Proposals()
+    scheduler: Stopping = Stopping()
+    sensitivity: Curves = Curves()
+    resources: Resources = Resources()
+
+    fixed: dict[str, Any] = Field(default={})
+    """Settings that depart from the preset, by dotted name."""
+
+    space: Space = Field(default={})
+    """Settings that are searched, by dotted name."""
+
+    first_points: list[Point] = Field(default=[])
+    """Points tried before the searcher proposes; what they leave out it draws."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def kind_of_knob(cls, space: Any) -> Any:
+        """A setting that is a whole number has a whole range; the file need not say so."""
+        if not isinstance(space, dict):
+            return space
+        return {name: with_kind(name, knob) for name, knob in space.items()}
+
+    @model_validator(mode="after")
+    def every_point_is_legal(self) -> Self:
+        check_names(self)
+        check_ranges(self)
+        for point in self.first_points:
+            check_point(self, point)
+        return self
+
+    def config(self, point: Point, seed: int | None = None) -> MuseConfig:
+        """All settings of a trial.
+
+        Raises:
+            UserError: they do not fit together.
+        """
+        tree: dict[str, Any] = deepcopy(PRESETS[self.preset])
+        own = {"epochs": self.budget.epochs, "seed": self.seed if seed is None else seed}
+        tree["train"] = {**tree.get("train", {}), **own, "metric": self.metric}
+        tree["data"] = {**tree.get("data", {}), **self.data}
+        for name, value in {**self.fixed, **point}.items():
+            section, _, key = name.partition(".")
+            tree.setdefault(section, {})[key] = value
+        try:
+            return MuseConfig.model_validate({"task": self.task, **tree})
+        except ValidationError as error:
+            raise UserError(one_line(error, MuseConfig, "")) from error
+
+    @property
+    def base(self) -> MuseConfig:
+        """Settings of a legal trial, for all that no searched setting decides."""
+        return self.config(lowest(self))
+
+
+def settings() -> dict[str, Any]:
+    """Every setting of a trial by its dotted name, with its default."""
+    sections = MuseConfig().model_dump()
+    return {
+        f"{section}.{key}": value
+        for section, fields in sections.items()
+        if isinstance(fields, dict)
+        for key, value in fields.items()
+    }
+
+
+def with_kind(name: str, knob: Any) -> Any:
+    """Say of a knob from a file whether it is a range, whole numbers or a choice."""
+    if not isinstance(knob, dict):
+        return knob
+    if "choices" in knob:
+        return {**knob, "kind": "choice"}
+    default = settings().get(name)
+    whole = isinstance(default, int) and not isinstance(default, bool)
+    return {**knob, "kind": "whole" if whole else "range"}
+
+
+def check_names(study: Study) -> None:
+    """Every dotted name is a setting, and none is given twice."""
+    known = settings()
+    for place in ("fixed", "space"):
+        for name in getattr(study, place):
+            if name in OWN:
+                raise ValueError(f"{place}: '{name}' is given by '{OWN[name]}'")
+            if name not in known or name.startswith("data."):
+                raise ValueError(f"{place}: unknown setting '{name}'; {did_you_mean(name, known)}")
+    both = study.fixed.keys() & study.space.keys()
+    if both:
+        raise ValueError(f"'{min(both)}' stands in fixed and in space; keep one")
+
+
+def lowest(study: Study) -> Point:
+    """A legal point: each range's low end, eta's high end."""
+    point: Point = {}
+    for name, knob in study.space.items():
+        if isinstance(knob, Choice):
+            # What is legal with the smallest eta is so with any.
+            point[name] = min(knob.choices, key=float) if name == ETA else knob.choices[0]
+        elif isinstance(knob, Whole):
+            point[name] = knob.high if name == ETA else knob.low
+        else:
+            point[name] = knob.low
+    return point
+
+
+PARTNER = {MU: ETA, ETA: MU}
+"""Settings that bound one another."""
+
+
+def check_ranges(study: Study) -> None:
+    """Both ends of every range give settings that fit together."""
+    base = lowest(study)
+    study.config(base)
+    for name, knob in study.space.items():
+        if PARTNER.get(name) in study.fixed:  # what they leave open is drawn
+            knob = within(study.space, name, study.fixed)  # noqa: PLW2901
+        ends = knob.choices if isinstance(knob, Choice) else knob.values(3)
+        for end in ends:
+            try:
+                study.config({**base, name: end})
+            except UserError as error:
+                raise ValueError(f"space, {name}: {end} is not legal: {error}") from error
+
+
+def check_point(study: Study, point: Point) -> None:
+    """A first point names searched settings, lies in their ranges and is legal."""
+    for name, value in point.items():
+        if name not in study.space:
+            known = did_you_mean(name, study.space)
+            raise ValueError(f"first_points: '{name}' is not searched; {known}")
+        knob = study.space[name]
+        if not knob.holds(value):
+            raise ValueError(f"first_points: {name}={value} lies outside the space ({knob})")
+    if ETA in point and MU in study.space and MU not in point:
+        raise ValueError(f"first_points: '{ETA}' without '{MU}', which is drawn first; give both")
+    try:
+        study.config({**lowest(study), **point})
+    except UserError as error:
+        raise ValueError(f"first_points: {error}") from error
+
+
+def mapping(raw: dict[str, Any], field: str) -> dict[str, Any]:
+    """A field of an experiment that holds names and values."""
+    found = raw.get(field) or {}
+    if not isinstance(found, dict):
+        raise UserError(f"{field}: give names and values below it, not {found!r}")
+    return found
+
+
+def without(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """The same fields but one."""
+    return {name: value for name, value in fields.items() if name != key}
+
+
+def override(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set one field of an experiment by its dotted name, in place.
+
+    A setting of the trials becomes fixed, and is searched no more.
+
+    Raises:
+        UserError: no field has this name.
+    """
+    head, _, rest = key.partition(".")
+    if head in Study.model_fields:
+        raw[head] = {**mapping(raw, head), rest: value} if rest else value
+    elif key in OWN:
+        override(raw, OWN[key], value)
+    elif key in settings():
+        raw["fixed"] = {**mapping(raw, "fixed"), key: value}
+        raw["space"] = without(mapping(raw, "space"), key)
+        points = raw.get("first_points")
+        if isinstance(points, list):
+            raw["first_points"] = [without(p, key) if isinstance(p, dict) else p for p in points]
+    else:
+        known = [*settings(), *Study.model_fields]
+        raise UserError(f"--set {key}: unknown field; {did_you_mean(key, known)}")
+
+
+def absolute(raw: dict[str, Any]) -> None:
+    """Write out the paths in an experiment, in place: workers run in folders of their own."""
+    for section, keys in (("data", ("root", "images")), ("fixed", PATHS)):
+        fields = raw.get(section)
+        if not isinstance(fields, dict):
+            continue  # nothing there, or a mistake that the check names
+        for key in keys:
+            value = fields.get(key)
+            if isinstance(value, str) and (section == "data" or Path(value).exists()):
+                fields[key] = str(Path(value).expanduser().resolve())
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """An experiment file as it stands.
+
+    Raises:
+        UserError: there is none, or it is no YAML mapping.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give a YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: no valid YAML: {reason}") from error
+    if not isinstance(raw, dict):
+        raise UserError(
+            f"{path}: holds no settings; an experiment is a mapping of names to values."
+        )
+    return raw
+
+
+def read_study(path: Path, overrides: dict[str, Any] | None = None) -> Study:
+    """Read and check an experiment file.
+
+    Args:
+        path: the YAML file; its stem is the study's name where it gives none.
+        overrides: fields to set on top, by dotted name.
+
+    Raises:
+        UserError: one line with the place, what was given and what would be right.
+    """
+    raw = {"name": path.stem, **read_yaml(path)}
+    for key, value in (overrides or {}).items():
+        override(raw, key, value)
+    absolute(raw)
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(one_line(error, Study, str(path))) from error
+    except UserError as error:
+        raise UserError(f"{path}, {error}") from error

@@ -1,0 +1,204 @@
+"""The README's first command and what stands around it, as a user runs them: in processes."""
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--trials", "4", "--epochs", "3", "--set", "sensitivity.points=0"]
+"""A search that takes well under a minute."""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "search/run.py", *arguments]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=800, check=False
+    )
+
+
+def rows(study: Path) -> list[dict[str, str]]:
+    with (study / "trials.csv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("results")
+    done = run("--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert "best:" in done.stdout
+    assert done.stderr == ""
+    return output / "quickstart"
+
+
+def test_the_quickstart_varies_all_seven_settings_and_stops_some_trials(quickstart: Path) -> None:
+    searched = [row for row in rows(quickstart) if row["phase"] == "search"]
+    for name in ("theta", "mu", "eta", "alpha", "beta", "learning_rate", "dropout"):
+        assert len({row[name] for row in searched}) > 1, name
+    assert all(0 <= int(row["mu"]) < int(row["eta"]) <= 4 for row in searched)
+    assert {row["state"] for row in searched} == {"completed", "stopped"}
+
+
+def test_the_quickstart_finds_a_model_that_uses_both_streams(quickstart: Path) -> None:
+    best = yaml.safe_load((quickstart / "best.yaml").read_text(encoding="utf-8"))
+    assert best["value"] > 0.9
+    assert best["test"]["f1"] > 0.9
+
+
+def test_the_quickstart_leaves_curves_events_and_nothing_half_done(quickstart: Path) -> None:
+    for name in ("theta", "mu", "eta", "alpha", "beta", "learning_rate", "dropout"):
+        assert (quickstart / "sensitivity" / f"{name}.png").stat().st_size > 5000
+        header = (quickstart / "sensitivity" / f"{name}.csv").read_text().splitlines()[0]
+        assert header == "value,seed,metric,budget,trial_id,phase"
+    trials = {row["trial_id"] for row in rows(quickstart)}
+    events = {file.parent.name for file in quickstart.glob("tensorboard/*/events.*")}
+    assert events == trials | {"sensitivity"}
+    assert not (quickstart / "trials").exists()
+    assert not (quickstart / ".ray").exists()
+
+
+def test_a_finished_study_is_not_overwritten(quickstart: Path) -> None:
+    done = run("--output", str(quickstart.parent))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "finished study" in done.stderr
+
+
+def test_the_exported_model_predicts(quickstart: Path) -> None:
+    text = ["--text", "the Delio and Delby again"]
+    done = subprocess.run(
+        [sys.executable, "-m", "muse.predict", str(quickstart / "best"), *text],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "entities" in json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("task", "inputs"),
+    [("mner", "text"), ("msa", "image")],  # a picture alone cannot know where entities stand
+)
+def test_one_stream_alone_stays_near_its_ceiling(task: str, inputs: str, tmp_path: Path) -> None:
+    fields = (f"task={task}", f"data.inputs={inputs}", "sensitivity.points=0")
+    more = ("data.synthetic_tweets=512",)  # with fewer, luck alone moves a score by 0.1
+    alone = [word for field in (*fields, *more) for word in ("--set", field)]
+    done = run("--output", str(tmp_path), "--trials", "6", *alone)
+    assert done.returncode == 0, done.stderr
+    best = yaml.safe_load((tmp_path / "quickstart" / "best.yaml").read_text(encoding="utf-8"))
+    assert 0.4 < best["value"] < 0.6  # both streams together reach 0.9 and more
+
+
+def epochs_on_record(file: Path) -> int:
+    """Epochs in a ledger that its owner may be making at this moment."""
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
+        try:
+            return int(ledger.execute("select count(*) from reports").fetchone()[0])
+        except sqlite3.OperationalError:  # it has no tables yet, or is being written
+            return 0
+
+
+def wait_for_epochs(study: Path, epochs: int, process: subprocess.Popen[str]) -> None:
+    """Until so many epochs are on record."""
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()
+        if epochs_on_record(study / "ledger.db") >= epochs:
+            return
+        time.sleep(0.1)
+    pytest.fail("no epoch was reported in two minutes")
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_an_interrupted_study_resumes_with_its_exact_budget(
+    how: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    study = tmp_path / "quickstart"
+    where = ["--output", str(tmp_path)]
+    with subprocess.Popen(
+        command(*where, *SMALL),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # the signal reaches it alone, as from `kill`
+    ) as process:
+        wait_for_epochs(study, 4, process)
+        os.kill(process.pid, how)
+        process.communicate(timeout=120)
+    assert process.returncode == status
+    finished = {r["trial_id"]: r for r in rows(study)} if (study / "trials.csv").exists() else {}
+    done = run(*where, "--resume")
+    assert done.returncode == 0, done.stderr
+    after = {row["trial_id"]: row for row in rows(study)}
+    assert len(after) == 4
+    assert all(row["state"] in ("completed", "stopped") for row in after.values())
+    for trial_id, row in finished.items():
+        if row["state"] != "running":
+            assert after[trial_id] == row  # not trained again
+
+
+def test_changed_data_is_not_resumed(tmp_path: Path) -> None:
+    where = ["--output", str(tmp_path)]
+    study = tmp_path / "quickstart"
+    with subprocess.Popen(
+        command(*where, *SMALL), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        wait_for_epochs(study, 1, process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    text = (study / "study.yaml").read_text(encoding="utf-8")
+    (study / "study.yaml").write_text(text.replace("synthetic_tweets: 256", "synthetic_tweets: 96"))
+    done = run(*where, "--resume")
+    assert done.returncode == 2
+    assert "data changed" in done.stderr
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The Ray Train workers of a search that runs in this process."""
+    family = psutil.Process(pid).children(recursive=True)
+    return [child for child in family if "RayTrainWorker" in " ".join(child.cmdline())]
+
+
+def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
+    study = tmp_path / "quickstart"
+    with subprocess.Popen(
+        command("--output", str(tmp_path), *SMALL, "--set", "scheduler.name=none"),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_for_epochs(study, 3, process)
+        workers_of(process.pid)[0].kill()
+        output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    assert [row["state"] for row in rows(study)] == ["completed"] * 4
+
+
+def test_two_workers_train_each_trial_together(tmp_path: Path) -> None:
+    done = run("--output", str(tmp_path), *SMALL, "--set", "resources.workers=2")
+    assert done.returncode == 0, done.stderr
+    found = rows(tmp_path / "quickstart")
+    assert {row["state"] for row in found} <= {"completed", "stopped"}
+    assert len(found) == 4
+    for row in found:
+        assert float(row["device_seconds"]) == pytest.approx(2 * float(row["seconds"]), abs=0.01)

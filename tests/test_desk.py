@@ -1,0 +1,306 @@
+"""The desk between drivers and pools, as an ordinary class without Ray."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from search.desk import Desk, Task
+
+LIMIT = 5.0
+"""Seconds after which a wait counts as for ever."""
+
+
+def task(name: str) -> Task:
+    return Task(name, {}, "")
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(work, LIMIT))
+
+
+async def is_waiting(work: "asyncio.Task[Any]") -> bool:
+    """Whether it goes on waiting once all that can happen has happened."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+    return not work.done()
+
+
+def test_a_report_is_answered_only_when_the_driver_asks_for_the_next() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        message = await desk.next("a", 0)
+        assert message["epoch"] == 1
+        assert await is_waiting(report)
+
+        following = asyncio.create_task(desk.next("a", 1))
+
+        assert await report is True
+        assert await is_waiting(following)
+        following.cancel()
+
+    run(story())
+
+
+def test_a_trial_that_its_driver_leaves_is_told_to_stop() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        await desk.next("a", 0)
+
+        leaving = asyncio.create_task(desk.leave("a"))
+
+        assert await report is False
+        assert await is_waiting(leaving)  # until the workers have left it
+        await desk.finish("a", "", {})
+        await leaving
+        assert desk.jobs == {}
+
+    run(story())
+
+
+def test_a_report_after_its_driver_has_left_is_answered_with_stop() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        leaving = asyncio.create_task(desk.leave("a"))
+        assert await is_waiting(leaving)
+        assert await desk.report("a", {"epoch": 1}) is False
+        leaving.cancel()
+
+    run(story())
+
+
+def test_a_finished_trial_gives_its_result_after_all_its_reports() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        assert (await desk.next("a", 0))["epoch"] == 1
+        last = asyncio.create_task(desk.next("a", 1))
+        await report
+        await desk.finish("a", "", {"valid_f1": 0.5})
+        message = await last
+        assert (message["finished"], message["result"]) == (True, {"valid_f1": 0.5})
+        await desk.leave("a")
+
+    run(story())
+
+
+def test_a_failed_trial_tells_its_driver_why() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.finish("a", "the loss is not finite", {})
+        message = await desk.next("a", 0)
+        assert message["failed"] == "the loss is not finite"
+        assert "finished" not in message
+
+    run(story())
+
+
+def test_trials_are_taken_in_the_order_in_which_they_were_put() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        for name in "abc":
+            await desk.put(task(name))
+        taken = [await desk.take(pool) for pool in range(3)]
+        assert [t.trial_id for t in taken if t] == ["a", "b", "c"]
+
+    run(story())
+
+
+def test_a_pool_waits_for_work() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        taking = asyncio.create_task(desk.take(0))
+        assert await is_waiting(taking)
+        await desk.put(task("a"))
+        assert await taking == task("a")
+
+    run(story())
+
+
+def test_a_pool_that_lost_its_workers_gets_the_same_trial_again() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=2)
+        await desk.put(task("a"))
+        await desk.put(task("b"))
+        taken = [await desk.take(0) for _ in range(3)]
+        assert taken == [task("a")] * 3
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        assert (await desk.next("a", 0))["attempts"] == 2
+
+    run(story())
+
+
+def test_a_trial_that_loses_its_workers_too_often_has_failed() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=2)
+        await desk.put(task("a"))
+        await desk.put(task("b"))
+        for _ in range(3):
+            await desk.take(0)
+
+        assert await desk.take(0) == task("b")  # the pool goes on with the next
+
+        message = await desk.next("a", 0)
+        assert message["failed"] == "its workers were lost 3 times"
+        await desk.leave("a")
+
+    run(story())
+
+
+def test_without_allowed_failures_the_first_loss_is_the_end() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=0)
+        await desk.put(task("a"))
+        await desk.take(0)
+        taking = asyncio.create_task(desk.take(0))
+        assert "failed" in await desk.next("a", 0)
+        taking.cancel()
+
+    run(story())
+
+
+def test_a_lost_trial_that_nobody_wants_any_more_is_not_taken_up_again() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=5)
+        await desk.put(task("a"))
+        await desk.take(0)
+        leaving = asyncio.create_task(desk.leave("a"))
+        assert await is_waiting(leaving)
+        taking = asyncio.create_task(desk.take(0))  # its workers were lost, new ones ask
+        await leaving
+        assert await is_waiting(taking)
+        taking.cancel()
+
+    run(story())
+
+
+def test_a_trial_that_is_left_while_it_waits_is_never_handed_out() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.leave("a")
+        taking = asyncio.create_task(desk.take(0))
+        assert await is_waiting(taking)
+        await desk.put(task("b"))
+        assert await taking == task("b")
+
+    run(story())
+
+
+def test_closing_sends_pools_home_and_tells_drivers_why() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        await desk.next("a", 0)
+        waiting = asyncio.create_task(desk.next("a", 1))
+        await report
+        idle = asyncio.create_task(desk.take(1))
+        assert await is_waiting(idle)
+
+        await desk.close("the last pool was lost")
+
+        assert await idle is None
+        assert (await waiting)["failed"] == "no workers are left: the last pool was lost"
+        assert await desk.report("a", {"epoch": 2}) is False
+        await desk.leave("a")  # does not wait for workers that are gone
+
+    run(story())
+
+
+def test_a_trial_that_is_put_after_the_end_fails_at_once() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.close()
+        await desk.put(task("a"))
+        assert "failed" in await desk.next("a", 0)
+        assert await desk.take(0) is None
+        await desk.leave("a")
+
+    run(story())
+
+
+def test_elapsed_runs_from_when_the_workers_took_the_trial() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await asyncio.sleep(0.1)
+        await desk.take(0)
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        assert 0 <= (await desk.next("a", 0))["elapsed"] < 0.1
+
+    run(story())
+
+
+async def pool(desk: Desk, number: int, dice: random.Random, trained: list[str]) -> None:
+    """Trains each trial for up to three epochs, and loses its workers now and then."""
+    while (given := await desk.take(number)) is not None:
+        wanted = True
+        for epoch in (1, 2, 3):
+            await asyncio.sleep(dice.uniform(0, 0.002))
+            if dice.random() < 0.05:
+                break  # the workers are gone, nobody says goodbye
+            wanted = await desk.report(given.trial_id, {"epoch": epoch})
+            if not wanted:
+                break
+        else:
+            wanted = False
+        if not wanted:
+            trained.append(given.trial_id)
+            await desk.finish(given.trial_id, "", {})
+
+
+async def driver(desk: Desk, name: str, dice: random.Random) -> str:
+    """Reads the reports of a trial, and stops it now and then."""
+    await desk.put(task(name))
+    seen, end = 0, ""
+    while not end:
+        message = await desk.next(name, seen)
+        seen += 1
+        await asyncio.sleep(dice.uniform(0, 0.002))
+        if "finished" in message or "failed" in message:
+            end = "finished" if "finished" in message else "failed"
+        elif dice.random() < 0.2:
+            end = "stopped"
+    await desk.leave(name)
+    return end
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_pools_and_drivers_come_to_an_end_with_every_trial_done_once(seed: int) -> None:
+    async def story() -> tuple[list[str], list[str]]:
+        dice, trained = random.Random(seed), []
+        desk = Desk(max_failures=10)
+        pools = [asyncio.create_task(pool(desk, n, dice, trained)) for n in range(4)]
+        gate = asyncio.Semaphore(7)
+
+        async def one(number: int) -> str:
+            async with gate:
+                return await driver(desk, f"trial-{number}", dice)
+
+        ends = await asyncio.gather(*(one(number) for number in range(60)))
+        assert desk.jobs == {}
+        await desk.close()
+        await asyncio.gather(*pools)
+        return ends, trained
+
+    ends, trained = run(story())
+    assert len(trained) == len(set(trained))
+    assert ends.count("finished") > 0
+    assert ends.count("stopped") > 0
+    assert ends.count("finished") <= len(trained) <= 60

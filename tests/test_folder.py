@@ -1,0 +1,184 @@
+"""A study's folder is made once, resumed when it was interrupted, never overwritten."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from muse.errors import UserError
+from search.folder import new_folder, old_folder, stored_study
+from search.ledger import Ledger
+from search.study import Study
+
+HOLDER = """
+import sys
+from pathlib import Path
+from search.folder import hold
+lock = hold(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+STUDY = Study.model_validate(
+    {
+        "name": "mine",
+        "preset": "tiny",
+        "data": {"limit": 5, "root": "some/where"},
+        "fixed": {"text.layers": 1},
+        "space": {
+            "cross.theta": {"low": 0.0, "high": 0.5},
+            "cross.mu": {"low": 0, "high": 3},
+            "loss.alpha": {"low": 1e-5, "high": 1e-1, "log": True},
+            "train.precision": {"choices": ["auto", "float32"]},
+        },
+        "first_points": [{"cross.theta": 0.1, "loss.alpha": "1e-4"}],
+    }
+)
+
+
+@contextmanager
+def another_search(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A second process that works on a study."""
+    command = [sys.executable, "-c", HOLDER, str(root)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def interrupt(root: Path) -> None:
+    """A study that was begun and left."""
+    new_folder(root, STUDY, "abc").lock.close()
+
+
+def test_a_new_study_gets_a_folder_and_its_parents(tmp_path: Path) -> None:
+    place = new_folder(tmp_path / "results" / "mine", STUDY, "abc")
+    assert (place.root / "study.yaml").is_file()
+    assert place.ledger.parent == place.root
+    place.lock.close()
+
+
+def test_a_stored_study_is_the_study_that_was_stored(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    assert stored_study(tmp_path) == (STUDY, "abc")
+
+
+def test_study_yaml_says_all_settings_and_where_they_come_from(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    about = yaml.safe_load((tmp_path / "study.yaml").read_text())
+    assert about["settings"]["text"] == {**about["settings"]["text"], "layers": 1, "width": 64}
+    assert about["value"].startswith("best valid_f1 over a trial's epochs")
+    origin = about["provenance"]
+    assert origin["data_hash"] == "abc"
+    assert {"python", "ray", "optuna", "torch"} <= origin["versions"].keys()
+
+
+def test_a_finished_study_is_not_overwritten(tmp_path: Path) -> None:
+    place = new_folder(tmp_path, STUDY, "abc")
+    place.finish()
+    place.lock.close()
+    with pytest.raises(UserError, match=r"a finished study stands here; give another --name\.$"):
+        new_folder(tmp_path, STUDY, "abc")
+
+
+def test_an_interrupted_study_is_not_begun_anew(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    before = (tmp_path / "study.yaml").read_text()
+    with pytest.raises(UserError, match=r"an interrupted study stands here; --resume it or"):
+        new_folder(tmp_path, STUDY, "abc")
+    assert (tmp_path / "study.yaml").read_text() == before
+
+
+def test_an_interrupted_study_is_taken_up_with_the_same_data(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    place = old_folder(tmp_path, data_hash="abc", stored_hash="abc")
+    assert place.root == tmp_path
+    place.lock.close()
+
+
+def test_a_study_whose_data_changed_is_not_taken_up(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    with pytest.raises(UserError, match=r"data changed .* \(hash abc, now xyz\); restore"):
+        old_folder(tmp_path, data_hash="xyz", stored_hash="abc")
+
+
+def test_where_there_is_no_study_nothing_is_resumed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none: no study to resume here; leave --resume out"):
+        stored_study(tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", ["", "- 1", "study: {}", "[", "provenance: 3\nstudy: {}"])
+def test_a_study_yaml_of_another_hand_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "study.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"study\.yaml: not written by this tool; restore"):
+        stored_study(tmp_path)
+
+
+def test_a_stored_study_with_a_mistake_is_told_with_its_place(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    file = tmp_path / "study.yaml"
+    file.write_text(file.read_text().replace("trials: 20", "trials: -1"))
+    with pytest.raises(UserError, match=r"study\.yaml, budget\.trials: .* greater than 0, given"):
+        stored_study(tmp_path)
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"file.mine: cannot be written \(Not a directory\); give"):
+        new_folder(tmp_path / "file" / "mine", STUDY, "abc")
+
+
+def test_a_second_search_is_kept_away(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    with (
+        another_search(tmp_path),
+        pytest.raises(UserError, match=r"another search is at work on this study\.$"),
+    ):
+        old_folder(tmp_path, "abc", "abc")
+
+
+def test_a_search_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    with another_search(tmp_path) as process:
+        process.kill()
+        process.wait()
+        old_folder(tmp_path, "abc", "abc").lock.close()
+
+
+def test_a_new_study_does_not_begin_where_another_search_begins(tmp_path: Path) -> None:
+    with another_search(tmp_path), pytest.raises(UserError, match=r"another search is at work"):
+        new_folder(tmp_path, STUDY, "abc")
+
+
+def test_a_folder_of_other_files_is_never_taken(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UserError, match="holds files that are no study"):
+        new_folder(tmp_path, STUDY, "abc")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_mistake_before_the_first_trial_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError), new_folder(tmp_path / "mine", STUDY, "abc"):
+        raise UserError("the cluster is too small")
+    assert not (tmp_path / "mine").exists()
+
+
+def fail_after_a_trial(root: Path) -> None:
+    """A study that stops with a mistake when a trial was asked for already."""
+    with new_folder(root, STUDY, "abc") as place:
+        ledger = Ledger(place.ledger)
+        ledger.ask("search-0000", "search", 0, {"cross.theta": 0.1})
+        ledger.close()
+        raise UserError("trial after trial failed")
+
+
+def test_a_mistake_after_a_trial_keeps_the_study(tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        fail_after_a_trial(tmp_path / "mine")
+    assert (tmp_path / "mine" / "study.yaml").exists()

@@ -1,0 +1,245 @@
+"""What Tune tells goes on record, with stand-ins for Tune's trials."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from search.keeper import GIVE_UP_AFTER, Keeper, best_of
+from search.ledger import Entry, Ledger
+from search.searcher import Proposal
+from search.study import Study
+from search.view import View
+
+STUDY = Study.model_validate(
+    {
+        "preset": "tiny",
+        "budget": {"trials": 5, "epochs": 3},
+        "space": {"cross.theta": {"low": 0.0, "high": 0.5}, "cross.mu": {"low": 0, "high": 3}},
+        "fixed": {"cross.dropout": 0.3},
+    }
+)
+
+
+class Tune:
+    """Calls a keeper as Tune does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(folder / "ledger.db")
+        view = View("mine", "valid_f1", Console(file=StringIO()))
+        self.keeper = Keeper(STUDY, folder, self.ledger, view)
+        self.begin = self.keeper.start("search", 5, [], devices=2.0)
+
+    def start(self, name: str, theta: float = 0.1) -> Any:
+        """Ask for a trial, whose workers make a checkpoint."""
+        config = self.begin(Proposal(name, {"cross.theta": theta, "cross.mu": 1}, 0))
+        made = Path(config["task"]["folder"]) / "best"
+        made.mkdir(parents=True)
+        (made / "model").write_text(name)
+        return SimpleNamespace(config=config, last_result={}, error_file=None)
+
+    def report(self, trial: Any, epoch: int, value: float, **more: Any) -> None:
+        result = {
+            "epoch": epoch,
+            "value": value,
+            "best": value,
+            "valid_f1": value,
+            "elapsed": 10.0 * epoch,
+            "hostname": "here",
+            **more,
+        }
+        self.keeper.on_trial_result(0, [], trial, result)
+        trial.last_result = result
+
+    def complete(self, trial: Any) -> None:
+        self.keeper.on_trial_complete(0, [], trial)
+
+    def fail(self, name: str, reason: str = "no memory") -> None:
+        """A trial that fails before its first epoch has ended."""
+        trial = self.start(name)
+        self.report(trial, 0, 0.0, failed=reason)
+        self.complete(trial)
+
+    def train(self, name: str, value: float, epochs: int = 3) -> None:
+        trial = self.start(name)
+        for epoch in range(1, epochs + 1):
+            self.report(trial, epoch, value * epoch / epochs)
+        self.complete(trial)
+
+    def entry(self, name: str) -> Entry:
+        return next(e for e in self.ledger.entries() if e.trial_id == name)
+
+    def checkpoints(self) -> set[str]:
+        return {folder.name for folder in (self.folder / "trials").iterdir()}
+
+
+@pytest.fixture
+def tune(tmp_path: Path) -> Any:
+    made = Tune(tmp_path)
+    yield made
+    made.keeper.board.close()
+    made.ledger.close()
+
+
+def test_a_proposal_is_on_record_before_it_runs(tune: Tune) -> None:
+    trial = tune.start("a", theta=0.2)
+    assert tune.entry("a").state == "running"
+    config = trial.config["task"]["config"]
+    assert (config["cross"]["theta"], config["cross"]["dropout"]) == (0.2, 0.3)
+    assert trial.config["seen"] == 0
+
+
+def test_what_tune_adds_to_a_report_is_left_out(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.5, pid=7, training_iteration=1, done=True, iterations_since_restore=1)
+    (report,) = tune.entry("a").reports
+    assert report.keys() == {"epoch", "value", "best", "valid_f1", "elapsed"}
+
+
+def test_a_trial_with_all_its_epochs_is_completed(tune: Tune) -> None:
+    tune.train("a", 0.6)
+    entry = tune.entry("a")
+    assert (entry.state, entry.reason, entry.epochs, entry.value) == ("completed", "", 3, 0.6)
+
+
+def test_seconds_count_once_and_per_device(tune: Tune) -> None:
+    tune.train("a", 0.6)
+    entry = tune.entry("a")
+    assert (entry.seconds, entry.device_seconds) == (30.0, 60.0)
+
+
+def test_a_trial_with_fewer_epochs_was_stopped(tune: Tune) -> None:
+    tune.train("a", 0.6, epochs=2)
+    entry = tune.entry("a")
+    assert (entry.state, entry.reason) == ("stopped", "ASHA after epoch 2")
+
+
+def test_a_trial_that_tells_why_it_failed_has_failed(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.4)
+    tune.report(trial, 1, 0.4, failed="the loss is not finite")
+    tune.complete(trial)
+    entry = tune.entry("a")
+    assert (entry.state, entry.reason, entry.epochs) == ("failed", "the loss is not finite", 1)
+
+
+def test_a_failure_is_no_epoch(tune: Tune) -> None:
+    tune.fail("a")
+    assert tune.entry("a").reports == ()
+
+
+def test_only_numbers_of_a_report_are_kept(tune: Tune) -> None:
+    tune.train("a", 0.6, epochs=1)
+    assert "hostname" not in tune.entry("a").reports[0]
+
+
+def test_a_lost_driver_fails_its_trial_with_its_last_words(tune: Tune, tmp_path: Path) -> None:
+    trial = tune.start("a")
+    trial.error_file = str(tmp_path / "error.txt")
+    Path(trial.error_file).write_text("Traceback\n  ...\nActorDiedError: it was killed\n")
+    tune.keeper.on_trial_error(0, [], trial)
+    assert tune.entry("a").reason == "ActorDiedError: it was killed"
+
+
+@pytest.mark.parametrize("words", [None, "", "\n"])
+def test_a_lost_driver_without_words_fails_its_trial(
+    tune: Tune, tmp_path: Path, words: str | None
+) -> None:
+    trial = tune.start("a")
+    if words is not None:
+        trial.error_file = str(tmp_path / "error.txt")
+        Path(trial.error_file).write_text(words)
+    tune.keeper.on_trial_error(0, [], trial)
+    assert tune.entry("a").reason == "its driver was lost"
+
+
+def test_only_the_best_trial_keeps_its_checkpoint(tune: Tune) -> None:
+    for name, value in [("a", 0.2), ("b", 0.6), ("c", 0.4)]:
+        tune.train(name, value)
+    assert tune.checkpoints() == {"b"}
+
+
+def test_running_trials_keep_their_checkpoints(tune: Tune) -> None:
+    tune.start("a")
+    tune.train("b", 0.6)
+    tune.train("c", 0.7)
+    assert tune.checkpoints() == {"a", "c"}
+
+
+def test_a_completed_trial_is_better_than_a_stopped_one(tune: Tune) -> None:
+    tune.train("a", 0.9, epochs=1)
+    tune.train("b", 0.1)
+    best = best_of(tune.ledger.entries())
+    assert best is not None
+    assert best.trial_id == "b"
+    assert tune.checkpoints() == {"b"}
+
+
+def test_runs_for_the_curves_do_not_replace_the_best(tune: Tune) -> None:
+    tune.train("a", 0.5)
+    tune.begin = tune.keeper.start("sensitivity", 1, [], devices=1.0)
+    tune.train("b", 0.9)
+    assert tune.checkpoints() == {"a"}
+
+
+def test_without_any_score_there_is_no_best(tune: Tune) -> None:
+    tune.fail("a")
+    assert best_of(tune.ledger.entries()) is None
+
+
+def test_a_negative_score_can_be_the_best(tune: Tune) -> None:
+    tune.train("a", 0.0)
+    assert best_of(tune.ledger.entries()) == tune.entry("a")
+
+
+def test_failures_in_a_row_end_the_search(tune: Tune) -> None:
+    for number in range(GIVE_UP_AFTER):
+        assert not tune.keeper.given_up
+        tune.fail(f"t{number}")
+    assert tune.keeper.given_up
+
+
+def test_a_success_between_failures_keeps_the_search_going(tune: Tune) -> None:
+    for number in range(GIVE_UP_AFTER - 1):
+        tune.fail(f"t{number}")
+    tune.train("a", 0.5, epochs=1)
+    tune.fail("z")
+    assert not tune.keeper.given_up
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_what_still_runs_when_the_search_gives_up_was_interrupted_not_stopped(
+    tune: Tune, epochs: int
+) -> None:
+    running = tune.start("running")
+    for epoch in range(epochs):
+        tune.report(running, epoch + 1, 0.5)
+    for number in range(GIVE_UP_AFTER):
+        tune.fail(f"t{number}")
+
+    tune.complete(running)  # Tune ends what is left
+
+    assert tune.entry("running").state == "running"
+    assert "running" in tune.checkpoints()
+    assert tune.keeper.given_up
+
+
+def test_the_table_shows_each_trial_with_searched_and_fixed_settings(
+    tune: Tune, tmp_path: Path
+) -> None:
+    tune.train("a", 0.6)
+    with (tmp_path / "trials.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["theta"], row["mu"], row["eta"], row["dropout"]) == ("0.1", "1", "4", "0.3")
+    assert (row["state"], row["metric"], row["value"]) == ("completed", "valid_f1", "0.6")
+
+
+def test_each_trial_is_a_run_in_tensorboard(tune: Tune, tmp_path: Path) -> None:
+    tune.train("a", 0.6)
+    tune.fail("b")
+    assert {folder.name for folder in (tmp_path / "tensorboard").iterdir()} == {"a", "b"}

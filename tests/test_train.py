@@ -1,0 +1,434 @@
+"""Training: what is reported, what is kept, and what an interruption must not change."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from small_muse import small_config, small_tensors, weights, without_dropout
+from torch import Tensor
+
+from muse import train
+from muse.checkpoint import LAST, load
+from muse.config import MuseConfig
+from muse.device import Worker
+from muse.evaluate import evaluate
+from muse.optimizer import build_schedule
+from muse.presets import PRESETS
+from muse.tensors import Tensors
+from muse.train import DivergedError, build_model, check_finite, epoch_order, fit, steps_an_epoch
+
+Figures = dict[str, float]
+TIMES = ("seconds", "samples_per_second")
+both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])
+
+
+class Killed(BaseException):
+    """What ends a run from outside."""
+
+
+def prepared(tmp_path: Path, task: str = "mner", **parts: Any) -> tuple[MuseConfig, Tensors]:
+    config = small_config(task, **parts)
+    return config, small_tensors(config, tmp_path / "cache")
+
+
+def fitted(
+    config: MuseConfig, tensors: Tensors, folder: Path, answer: Callable[[Figures], bool]
+) -> list[Figures]:
+    """Train, and return every report but for what depends on the clock."""
+    told: list[Figures] = []
+
+    def report(figures: Figures) -> bool:
+        told.append({name: value for name, value in figures.items() if name not in TIMES})
+        return answer(figures)
+
+    fit(config, tensors, report, folder)
+    return told
+
+
+def go_on(figures: Figures) -> bool:
+    return True
+
+
+def kill_after(epoch: int) -> Callable[[Figures], bool]:
+    def answer(figures: Figures) -> bool:
+        if figures["epoch"] == epoch:
+            raise Killed
+        return True
+
+    return answer
+
+
+@both_tasks
+def test_every_epoch_is_reported_with_all_its_figures(tmp_path: Path, task: str) -> None:
+    config, tensors = prepared(tmp_path, task, train={"epochs": 2})
+    told: list[Figures] = []
+
+    last = fit(config, tensors, lambda figures: told.append(figures) or True, tmp_path / "run")
+
+    scores = {
+        "mner": {"valid_f1", "valid_precision", "valid_recall", "valid_f1_official"},
+        "msa": {"valid_accuracy", "valid_weighted_f1"},
+    }
+    assert [figures["epoch"] for figures in told] == [1, 2]
+    assert set(told[0]) == scores[task] | {
+        *("epoch", "value", "best", "best_epoch", "valid_loss", "learning_rate", *TIMES),
+        *("train_loss", "train_task", "train_caption", "train_image", "gradient_norm"),
+    }
+    assert last == told[-1]
+
+
+def test_the_training_loss_weighs_its_three_parts(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, loss={"alpha": 0.3, "beta": 0.7}, train={"epochs": 1})
+
+    (told,) = fitted(config, tensors, tmp_path / "run", go_on)
+
+    parts = told["train_task"] + 0.3 * told["train_caption"] + 0.7 * told["train_image"]
+    assert told["train_loss"] == pytest.approx(parts, rel=1e-5)
+
+
+def test_a_refusal_ends_the_run_after_that_epoch(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 5})
+
+    told = fitted(config, tensors, tmp_path / "run", lambda figures: figures["epoch"] < 2)
+
+    assert [figures["epoch"] for figures in told] == [1, 2]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", LAST]
+
+
+def test_a_refused_run_can_be_taken_up_where_it_ended(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 3})
+    whole = fitted(config, tensors, tmp_path / "whole", go_on)
+    fitted(config, tensors, tmp_path / "run", lambda _: False)  # as Ctrl-C ends a search
+
+    rest = fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert rest == [pytest.approx(expected, abs=1e-6) for expected in whole]
+    assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_finished_run_leaves_only_its_best_model(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path)
+
+    fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best"]
+
+
+def test_the_same_seed_gives_the_same_figures_and_weights(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path)
+
+    first = fitted(config, tensors, tmp_path / "a", go_on)
+    torch.manual_seed(123)  # whatever happened before must not matter
+    second = fitted(config, tensors, tmp_path / "b", go_on)
+
+    assert first == second
+    one, other = (weights(load(tmp_path / name / "best")[0]) for name in "ab")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_another_seed_gives_other_figures(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 1})
+    other = small_config(train={"epochs": 1, "seed": 1})
+
+    first = fitted(config, tensors, tmp_path / "a", go_on)
+    second = fitted(other, tensors, tmp_path / "b", go_on)
+
+    assert first[0]["train_loss"] != second[0]["train_loss"]
+
+
+@pytest.mark.parametrize(("task", "epoch"), [("mner", 1), ("msa", 2)])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(
+    tmp_path: Path, task: str, epoch: int
+) -> None:
+    config, tensors = prepared(tmp_path, task, train={"epochs": 3})
+    whole = fitted(config, tensors, tmp_path / "whole", go_on)
+
+    with pytest.raises(Killed):
+        fitted(config, tensors, tmp_path / "run", kill_after(epoch))
+    rest = fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert [figures["epoch"] for figures in rest] == [epoch, *range(epoch + 1, 4)]
+    for resumed, expected in zip(rest, whole[epoch - 1 :], strict=True):
+        assert resumed == pytest.approx(expected, abs=1e-6)
+    one, other = (weights(load(tmp_path / name / "best")[0]) for name in ("whole", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_killed_within_an_epoch_begins_that_epoch_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tensors = prepared(tmp_path)
+    whole = fitted(config, tensors, tmp_path / "whole", go_on)
+    step, steps = train.train_step, []
+
+    def killed_at_the_fifth(run: train.Run, indices: Tensor) -> Any:
+        steps.append(1)
+        if len(steps) == 5:  # the second of the second epoch
+            raise Killed
+        return step(run, indices)
+
+    monkeypatch.setattr(train, "train_step", killed_at_the_fifth)
+    with pytest.raises(Killed):
+        fitted(config, tensors, tmp_path / "run", go_on)
+    rest = fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert rest == [pytest.approx(expected, abs=1e-6) for expected in whole]
+
+
+def test_a_resumed_run_may_be_refused_at_once(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 3})
+    with pytest.raises(Killed):
+        fitted(config, tensors, tmp_path / "run", kill_after(1))
+
+    told = fitted(config, tensors, tmp_path / "run", lambda _: False)
+
+    assert [figures["epoch"] for figures in told] == [1]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[str, Tensor]]:
+    """Let the epochs score as told; returns the weights that each of them will have."""
+    seen: list[dict[str, Tensor]] = []
+
+    def scored(model: Any, *_: object) -> Figures:
+        seen.append(weights(model))
+        return {"f1": scores[len(seen) - 1], "loss": 1.0}
+
+    monkeypatch.setattr(train, "evaluate", scored)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [([0.5, 0.9, 0.7], 2), ([0.9, 0.5, 0.7], 1), ([0.5, 0.7, 0.9], 3), ([0.0, 0.0, 0.0], 1)],
+)
+def test_the_model_of_the_best_epoch_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
+) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 3})
+    seen = scripted(monkeypatch, scores)
+
+    told = fitted(config, tensors, tmp_path / "run", go_on)
+
+    kept = weights(load(tmp_path / "run" / "best")[0])
+    assert all(torch.equal(kept[name], value) for name, value in seen[best - 1].items())
+    assert (told[-1]["best"], told[-1]["best_epoch"]) == (max(scores), best)
+    assert told[-1]["value"] == scores[-1]
+
+
+def test_the_best_epoch_before_an_interruption_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 3})
+    seen = scripted(monkeypatch, [0.9, 0.5, 0.7])
+    with pytest.raises(Killed):
+        fitted(config, tensors, tmp_path / "run", kill_after(1))
+
+    told = fitted(config, tensors, tmp_path / "run", go_on)
+
+    kept = weights(load(tmp_path / "run" / "best")[0])
+    assert all(torch.equal(kept[name], value) for name, value in seen[0].items())
+    assert told[-1]["best_epoch"] == 1
+
+
+def test_the_kept_model_scores_what_was_reported(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa")
+
+    told = fitted(config, tensors, tmp_path / "run", go_on)
+
+    model, tokenizer = load(tmp_path / "run" / "best")
+    scores = evaluate(model, tensors.splits["valid"], config, Worker())
+    assert scores["accuracy"] == told[-1]["best"]
+    assert tokenizer.get_vocab() == tensors.tokenizer.get_vocab()
+
+
+def test_a_run_that_diverges_names_the_epoch_and_the_loss(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa", train={"learning_rate": 1e30, "epochs": 1})
+
+    with pytest.raises(DivergedError, match=r"not finite in epoch 1: .*task loss") as error:
+        fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_only_what_is_not_finite_is_named(bad: float) -> None:
+    with pytest.raises(DivergedError) as error:
+        check_finite(torch.tensor([bad, 1.0, bad, 2.0, 0.0]), epoch=3)
+
+    assert str(error.value) == "not finite in epoch 3: loss, caption loss"
+
+
+def test_a_long_epoch_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, tensors = prepared(tmp_path, "msa", train={"batch_size": 2, "learning_rate": 1e30})
+    monkeypatch.setattr(train, "CHECK_EVERY", 3)
+    step, steps = train.train_step, []
+
+    def counted(run: train.Run, indices: Tensor) -> Any:
+        steps.append(1)
+        return step(run, indices)
+
+    monkeypatch.setattr(train, "train_step", counted)
+    with pytest.raises(DivergedError):
+        fitted(config, tensors, tmp_path / "run", go_on)
+
+    assert len(steps) == 3  # of 12
+
+
+@pytest.mark.parametrize(
+    ("tweets", "world", "steps"), [(24, 1, 3), (25, 1, 4), (25, 2, 3), (26, 2, 4)]
+)
+def test_a_last_batch_without_a_tweet_for_every_worker_is_left_out(
+    tmp_path: Path, tweets: int, world: int, steps: int
+) -> None:
+    config, tensors = prepared(tmp_path, data={"synthetic_tweets": tweets})  # 8 a batch
+
+    assert steps_an_epoch(tensors.splits["train"], config, world) == steps
+    batches = list(epoch_order(tensors.splits["train"], config, 1, world))
+    assert len(batches) == steps
+    assert all(len(batch) >= world for batch in batches)
+
+
+def test_an_epoch_takes_every_tweet_once_in_an_order_of_its_own(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path)
+    split = tensors.splits["train"]
+
+    first, again, second = (
+        torch.cat(list(epoch_order(split, config, epoch, 1))).tolist() for epoch in (1, 1, 2)
+    )
+
+    assert sorted(first) == sorted(second) == list(range(24))
+    assert first == again != second
+
+
+def test_the_start_depends_on_the_seed_alone(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path)
+
+    one = weights(build_model(config, tensors))
+    torch.randn(5)
+    same = weights(build_model(config, tensors))
+    other = weights(build_model(small_config(train={"seed": 1}), tensors))
+
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["fusion.linear.weight"], other["fusion.linear.weight"])
+
+
+# Two workers: plain gradient steps, because Adam's would blow rounding up to whole steps.
+
+
+def small_steps(config: MuseConfig, tensors: Tensors, worker: Worker) -> dict[str, Any]:
+    """Train one epoch without anything random; returns its figures, weights and scores."""
+    run = train.start_run(config, tensors, worker)
+    without_dropout(run.model)
+    run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1)
+    run.schedule = build_schedule(run.optimizer, config.train, steps=10)
+    figures = train.train_one_epoch(run, 1)
+    scores = evaluate(run.model, tensors.splits["valid"], config, worker)
+    return {"figures": figures, "weights": weights(run.model), "scores": scores}
+
+
+def frozen(task: str) -> MuseConfig:
+    """No noise, and batch statistics that do not depend on who has which tweets.
+
+    21 tweets: of the last batch one worker gets three, the other two.
+    """
+    return small_config(
+        task,
+        data={"limit": 21},
+        image={"frozen_stages": 1},
+        loss={"noise_std": 0.0},
+    )
+
+
+def one_of_two(rank: int, folder: Path) -> None:
+    """What each of two processes does; a file says what it got."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    worker, got = Worker(rank=rank, world=2), {}
+    for task in ("mner", "msa"):
+        config = frozen(task)
+        got[task] = small_steps(config, small_tensors(config, folder / "cache"), worker)
+    config = small_config("msa", train={"epochs": 3})
+    tensors = small_tensors(config, folder / "cache")
+    refusals = lambda figures: figures["epoch"] < 2  # noqa: E731
+    got["refused"] = fit(config, tensors, refusals, folder / "run", worker)
+    wild = small_config("msa", train={"learning_rate": 1e30})
+    try:
+        fit(wild, tensors, go_on, folder / "wild", worker)
+    except DivergedError as error:
+        got["diverged"] = str(error)
+    torch.save(got, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """Where two processes trained together, and what each of them got."""
+    folder = tmp_path_factory.mktemp("two")
+    torch.multiprocessing.spawn(one_of_two, (folder,), nprocs=2)
+    return folder, [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.slow
+@both_tasks
+def test_two_workers_train_as_one_does(two_workers: Any, task: str) -> None:
+    folder, results = two_workers
+    config = frozen(task)
+    alone = small_steps(config, small_tensors(config, folder / "cache"), Worker())
+
+    start = weights(build_model(config, small_tensors(config, folder / "cache")))
+    for result in (result[task] for result in results):
+        assert result["figures"] == pytest.approx(alone["figures"], rel=1e-5, abs=1e-5)
+        assert result["scores"] == pytest.approx(alone["scores"], rel=1e-5, abs=1e-5)
+        for name, value in alone["weights"].items():
+            torch.testing.assert_close(result["weights"][name], value, atol=1e-5, rtol=1e-5)
+    moved = [(alone["weights"][name] - value).abs().max().item() for name, value in start.items()]
+    assert max(moved) > 1e-2
+
+
+@pytest.mark.slow
+def test_two_workers_both_stop_when_the_first_is_refused(two_workers: Any) -> None:
+    _, results = two_workers
+
+    assert [result["refused"]["epoch"] for result in results] == [2, 2]
+
+
+@pytest.mark.slow
+def test_the_kept_model_of_two_workers_scores_what_was_reported(two_workers: Any) -> None:
+    folder, (first, second) = two_workers
+    config = small_config("msa")
+    valid = small_tensors(config, folder / "cache").splits["valid"]
+
+    scores = evaluate(load(folder / "run" / "best")[0], valid, config, Worker())
+
+    best = first["refused"]
+    assert best["best_epoch"] == 2
+    assert scores["loss"] == pytest.approx(best["valid_loss"], rel=1e-5)
+    assert {name: value for name, value in second["refused"].items() if name not in TIMES} == {
+        name: value for name, value in best.items() if name not in TIMES
+    }
+
+
+@pytest.mark.slow
+def test_two_workers_diverge_together(two_workers: Any) -> None:
+    _, (first, second) = two_workers
+
+    assert first["diverged"] == second["diverged"]
+    assert "not finite in epoch 1" in first["diverged"]
+
+
+@pytest.mark.slow
+@both_tasks
+def test_the_tiny_preset_learns_what_needs_text_and_picture(tmp_path: Path, task: str) -> None:
+    preset = PRESETS["tiny"]
+    data = {**preset["data"], "synthetic_tweets": 512}
+    settings = {**preset["train"], "epochs": 10, "learning_rate": 1e-3}
+    parts = {"task": task, **preset, "data": data, "train": settings}
+    config = MuseConfig.model_validate(parts)
+    tensors = small_tensors(config, tmp_path / "cache")
+
+    told = fitted(config, tensors, tmp_path / "run", lambda figures: figures["value"] <= 0.9)
+
+    assert told[-1]["value"] > 0.9
