@@ -1,0 +1,138 @@
+"""What a study found out about its settings: the data that tables, pictures and reports draw on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from search.space import Knob, Point, Value
+
+Verdict = Literal["cliff", "sensitive", "flat", "unjudged"]
+"""cliff: a legal value loses most of the gain over the trivial baseline; sensitive: some value
+differs from the incumbent beyond chance; flat: none does; unjudged: one seed, or no runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One full-budget run on a curve. The fields are the columns of `sensitivity/<knob>.csv`."""
+
+    value: Value
+    seed: int
+    metric: float | None
+    """Best validation score; None where the run failed or diverged."""
+
+    budget: int
+    """Epochs."""
+
+    trial_id: str
+    phase: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """What the runs at one value of a setting say. Intervals hold 95 %; None: cannot be told."""
+
+    value: Value
+    scores: tuple[float, ...]
+    failed: int
+    """Runs that failed or diverged."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    """Interval of the mean over all seeds that might have been drawn."""
+
+    difference: float | None
+    """Mean over seeds of the score here minus the incumbent's with the same seed."""
+
+    difference_low: float | None
+    difference_high: float | None
+    p: float | None
+    """Of no difference to the incumbent, not corrected."""
+
+    survives: bool = False
+    """Whether the difference survives Holm's correction over all values of all settings."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One setting varied over its whole range, the rest at the incumbent."""
+
+    name: str
+    """Dotted, as in `cross.theta`."""
+
+    knob: Knob
+    """Its legal range beside the incumbent's other values."""
+
+    incumbent: Value
+    runs: tuple[Run, ...]
+    levels: tuple[Level, ...]
+    """One for each value, in their order, the incumbent's among them."""
+
+    verdict: Verdict
+    effect: float | None
+    """Highest mean minus lowest mean, in units of the score."""
+
+    resolution: float | None
+    """Half the width of a difference's interval: smaller differences stay unseen."""
+
+    safe: tuple[Value, ...]
+    """Neighbouring values, the incumbent's among them, that are not worse than it by more than the
+    noise floor."""
+
+    alarm: str = ""
+    """Says that the best value sits at the range's edge, and which wider range to try."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """A share of the variance over the search's full-budget trials, with a bootstrap interval."""
+
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two settings varied together around the incumbent."""
+
+    names: tuple[str, str]
+    values: tuple[tuple[Value, ...], tuple[Value, ...]]
+    means: dict[tuple[Value, Value], float]
+    """Mean score of each pair of values that was trained; illegal pairs are absent."""
+
+    surplus: dict[tuple[Value, Value], tuple[float, float | None, float | None]]
+    """At pairs where both differ from the incumbent: mean score minus what the two single changes
+    add up to, with its 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All of it."""
+
+    study: str
+    metric: str
+    trial_id: str
+    """The search trial whose configuration is the incumbent."""
+
+    point: Point
+    seeds: tuple[int, ...]
+    mean: float
+    """The incumbent's mean score over the seeds."""
+
+    noise: float | None
+    """Noise floor: standard deviation over seeds in the confirm phase; None with one seed."""
+
+    baseline: float
+    """Score without any learning: no entity found, or always the most frequent class."""
+
+    curves: tuple[Curve, ...]
+    """Ranked by effect, the strongest first."""
+
+    ped_anova: dict[str, Importance]
+    fanova: dict[str, Importance]
+    """By dotted name; empty where too few trials of the search had the full budget."""
+
+    disagree: tuple[str, ...]
+    """Settings whose curve and whose importance say different things."""
+
+    interactions: tuple[Interaction, ...]
