@@ -1,5 +1,6 @@
 """Score a model on a split: every tweet, without the decoders."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from muse.config import MuseConfig
 from muse.device import Worker
 from muse.metrics import class_scores, official_f1, span_scores
 from muse.model import Muse
-from muse.tensors import Split
+from muse.tensors import Split, Tensors
 
 Found = dict[int, tuple[Any, float]]
 """Index of a tweet: what was found in it, and its task loss."""
@@ -61,3 +62,15 @@ def evaluate(model: Muse, split: Split, config: MuseConfig, worker: Worker) -> d
     ]
     official = official_f1(split.targets, tags, split.pieces)
     return {**span_scores(split.targets, tags), "f1_official": official, "loss": loss}
+
+
+def trivial_score(tensors: Tensors, config: MuseConfig) -> float:
+    """The validation score of a model that has learnt nothing but what is most frequent.
+
+    That is no entity at all, or the training split's most frequent class for every tweet.
+    """
+    gold = tensors.splits["valid"].targets
+    if config.task == "mner":
+        return span_scores(gold, [["O"] * len(tags) for tags in gold])["f1"]
+    (frequent, _), *_ = Counter(tensors.splits["train"].targets).most_common(1)
+    return class_scores(gold, [frequent] * len(gold))[config.metric.removeprefix("valid_")]

@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from muse.errors import UserError
+from search.problems import did_you_mean
 from search.quiet import be_quiet
-from search.study import read_study
+from search.study import PHASES, read_study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 
@@ -31,6 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any field, repeatable")
     add("--address", help="a Ray cluster, e.g. auto on its head node (this machine)")
     add("--resume", action="store_true", help="go on with an interrupted study of this name")
+    add("--phases", metavar="A,B", help="some of search,confirm,sensitivity,final,report (all)")
+    add("--max-hours", type=float, metavar="H", help="bound of the curves: fewer seeds, points")
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
     return parser
@@ -43,6 +46,7 @@ SHORTCUTS = {
     "epochs": "budget.epochs",
     "limit": "data.limit",
     "seed": "seed",
+    "max_hours": "sensitivity.max_hours",
 }
 """Options that set a field of the study."""
 
@@ -81,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command(options: argparse.Namespace) -> int:
     """Do what the options say."""
+    chosen_phases(options.phases)  # a mistake is told before anything is read
     study = read_study(options.experiment, overrides(options))
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
@@ -91,12 +96,32 @@ def command(options: argparse.Namespace) -> int:
         print(start.preview(study))
         return 0
     if options.resume:
-        extended: int | None = options.trials
-        start.resume(options.output / study.name, extended, options.address)
+        start.resume(options.output / study.name, options.trials, how(options))
     else:
-        ask = sys.stdin.isatty() and not options.yes
-        start.fresh(study, options.output / study.name, options.address, confirm if ask else None)
+        start.fresh(study, options.output / study.name, how(options))
     return 0
+
+
+def how(options: argparse.Namespace) -> Any:
+    """How the study is run."""
+    from search import start  # noqa: PLC0415
+
+    ask = sys.stdin.isatty() and not options.yes
+    return start.How(options.address, chosen_phases(options.phases), confirm if ask else None)
+
+
+def chosen_phases(text: str | None) -> tuple[str, ...]:
+    """The phases named on the command line; all of them where none is.
+
+    Raises:
+        UserError: a name that is no phase.
+    """
+    phases = PHASES if text is None else tuple(text.split(","))
+    for phase in phases:
+        if phase not in PHASES:
+            known = did_you_mean(phase, PHASES)
+            raise UserError(f"--phases {text}: no phase '{phase}'; {known}")
+    return phases
 
 
 def confirm(question: str) -> bool:

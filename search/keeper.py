@@ -107,10 +107,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         write_csv(entries, config.metric, fixed, self.folder / "trials.csv")
 
     def clear(self, entries: list[Entry]) -> None:
-        """Keep the checkpoints of running trials and of the study's best."""
+        """Keep the checkpoints of running trials, of the search's best and of the last training."""
         best = best_of([e for e in entries if e.phase == "search"])
         for entry in entries:
-            if entry.state != "running" and (best is None or entry.trial_id != best.trial_id):
+            if entry.state == "running" or entry.phase == "final":
+                continue
+            if best is None or entry.trial_id != best.trial_id:
                 shutil.rmtree(self.trial_folder(entry.trial_id), ignore_errors=True)
 
     @property

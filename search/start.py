@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,34 @@ from muse.device import Worker
 from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
+from search.best import read_best
+from search.cost import phase_costs
 from search.folder import StudyFolder, new_folder, old_folder, stored_study
-from search.launch import run_study
-from search.ledger import Entry, Ledger
-from search.study import Study
+from search.keeper import Keeper
+from search.ledger import Ledger
+from search.phases import run_phases
+from search.plan import FEWEST_POINTS, MOST_WHOLE, strongest_pairs
+from search.settle import ASK_ABOVE_HOURS
+from search.space import Whole
+from search.study import PHASES, Study
 from search.view import View, clock, settings
-
-ASK_ABOVE_HOURS = 1.0
-"""A study that may take longer is started only after a question."""
+from search.work import Work
 
 
 def most_runs(study: Study) -> tuple[int, int]:
-    """The most trials of the search, and of the curves."""
-    curves = len(study.space) * study.sensitivity.points + 1
-    return study.budget.trials, curves * study.sensitivity.seeds if study.sensitivity.points else 0
+    """The most trials of the search, and of all that is trained in full after it."""
+    asked = study.sensitivity
+    curves = 0
+    if asked.points:
+        values = [
+            min(MOST_WHOLE, knob.high - knob.low + 1)
+            if isinstance(knob, Whole) and asked.points >= FEWEST_POINTS
+            else asked.points
+            for knob in study.space.values()
+        ]
+        pairs = strongest_pairs(list(study.space), asked.pairs)
+        curves = (1 + sum(values) + 4 * len(pairs)) * asked.seeds
+    return study.budget.trials, asked.candidates * asked.seeds + curves + 1
 
 
 def seconds_a_tweet(study: Study, tensors: Tensors, steps: int = 2) -> float:
@@ -57,42 +72,51 @@ def preview(study: Study) -> str:
     tensors = prepare(study.base)
     trials, curves = most_runs(study)
     return (
-        f"at most {trials} trials for the search and {curves} for the curves, "
+        f"at most {trials} trials for the search and {curves} after it, "
         f"{study.budget.epochs} epochs of {len(tensors.splits['train'])} tweets each:\n"
         f"{hours(study, tensors):.2f} hours if they ran one after the other on one worker of this "
         "machine and none was stopped"
     )
 
 
-def fresh(
-    study: Study, root: Path, address: str | None, confirm: Callable[[str], bool] | None
-) -> Entry:
-    """Start a study.
+@dataclass(frozen=True)
+class How:
+    """How a study is run, whatever it is about."""
 
-    Args:
-        study: what to do.
-        root: its folder.
-        address: a Ray cluster; None is this machine.
-        confirm: asked before a long study; None starts it anyway.
+    address: str | None = None
+    """A Ray cluster; None is this machine."""
+
+    phases: tuple[str, ...] = PHASES
+    agree: Callable[[str], bool] | None = None
+    """Asked before what takes long; None starts it anyway."""
+
+
+def fresh(study: Study, root: Path, how: How) -> None:
+    """Start a study in its folder `root`.
 
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
+    if "search" not in how.phases:
+        raise UserError(
+            f"--phases {','.join(how.phases)}: a new study begins with the phase search; "
+            f"add --resume if {root} holds one"
+        )
     tensors = prepare(study.base)
-    if confirm is not None and not agreed(study, tensors, confirm):
+    if how.agree is not None and not agreed(study, tensors, how.agree):
         raise UserError("not started")
     with new_folder(root, study, tensors.key) as place:
-        return go(study, place, tensors, address)
+        go(study, place, tensors, how)
 
 
-def agreed(study: Study, tensors: Tensors, confirm: Callable[[str], bool]) -> bool:
+def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool:
     """Ask where a study may take long."""
     longest = hours(study, tensors)
-    return longest <= ASK_ABOVE_HOURS or confirm(f"This may take {longest:.1f} hours. Start?")
+    return longest <= ASK_ABOVE_HOURS or agree(f"This may take {longest:.1f} hours. Start?")
 
 
-def resume(root: Path, trials: int | None, address: str | None) -> Entry:
-    """Go on with an interrupted study, or extend it to more trials.
+def resume(root: Path, trials: int | None, how: How) -> None:
+    """Go on with an interrupted study, run phases of it again, or extend it to more trials.
 
     Raises:
         UserError: there is none, or its data changed.
@@ -104,31 +128,47 @@ def resume(root: Path, trials: int | None, address: str | None) -> Entry:
         )
     tensors = prepare(study.base)
     with old_folder(root, tensors.key, stored_hash) as place:
-        return go(study, place, tensors, address)
+        go(study, place, tensors, how)
 
 
-def go(study: Study, place: StudyFolder, tensors: Tensors, address: str | None) -> Entry:
-    """Run a study to its end and say what came of it."""
-    config = study.base
-    with View(study.name, config.metric) as view:
+def settle(ledger: Ledger, epochs: int) -> None:
+    """End the trials that had done all their epochs when an interruption came."""
+    for entry in ledger.entries():
+        if entry.state == "running" and entry.epochs >= epochs:
+            ledger.end(entry.trial_id, "completed", 0.0, 0.0, "")
+
+
+def go(study: Study, place: StudyFolder, tensors: Tensors, how: How) -> None:
+    """Run a study's phases and say what came of it."""
+    with View(study.name, study.base.metric) as view:
         for split, counts in tensors.counts.items():
             told = (f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
             view.say(f"{split}: " + ", ".join(told))
-        best = run_study(study, place, tensors, view, address)
-        place.finish()
-        tell(view, study, place, best)
-    return best
+        ledger = Ledger(place.ledger)
+        settle(ledger, study.budget.epochs)
+        keeper = Keeper(study, place.root, ledger, view)
+        with Work(study, place, tensors, view, ledger, keeper, how.address, how.agree) as work:
+            run_phases(work, how.phases)
+        if "report" in how.phases:
+            place.finish()
+        tell(work)
+        ledger.close()
 
 
-def tell(view: View, study: Study, place: StudyFolder, best: Entry) -> None:
+def tell(work: Work) -> None:
     """The best settings, the files, and what to type next."""
-    ledger = Ledger(place.ledger)
-    spent = sum(entry.device_seconds for entry in ledger.entries())
-    ledger.close()
-    root = place.root
-    view.say(f"\n[bold]best: {study.base.metric} {best.value:.4f}[/bold]  {settings(best.point)}")
-    view.say(f"trained for {clock(spent)} of device time in all")
+    study, root, view = work.study, work.place.root, work.view
+    about = read_best(root)
+    if not about:
+        return
+    value, what = about["value"], "in the search"
+    if "confirmed" in about:
+        value, what = about["confirmed"]["mean"], f"mean of {study.sensitivity.seeds} more seeds"
+    line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
+    view.say(f"\n{line}  {settings(about['settings'])}")
+    spent = sum(cost.device_hours for cost in phase_costs(study, work.entries()))
+    view.say(f"trained for {clock(spent * 3600)} of device time in all")
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
-    if study.sensitivity.points:
-        view.say(f"curves {root}/sensitivity/<knob>.png")
+    if (root / "report.html").exists():
+        view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
     view.say(f"tensorboard --logdir {root.parent}")

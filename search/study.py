@@ -22,6 +22,9 @@ from muse.presets import PRESETS, Preset
 from search.problems import did_you_mean, one_line
 from search.space import ETA, MU, Choice, Point, Space, Whole, within
 
+PHASES = ("search", "confirm", "sensitivity", "final", "report")
+"""What a study does, in this order."""
+
 OWN = {"train.epochs": "budget.epochs", "train.seed": "seed", "train.metric": "metric"}
 """Settings that a study has fields of its own for."""
 
@@ -59,13 +62,22 @@ class Stopping(Frozen):
 
 
 class Curves(Frozen):
-    """The sensitivity curves around the best configuration."""
+    """The confirmation of the best configurations and the sensitivity curves around the winner."""
+
+    candidates: PositiveInt = 3
+    """Best configurations of the search that are trained again to choose the incumbent."""
 
     points: NonNegativeInt = 5
-    """Values of each setting over its range; 0 draws no curves."""
+    """Values of each setting over its range, but all of mu's and eta's; 0 draws no curves."""
 
-    seeds: PositiveInt = 2
-    """Runs at each value."""
+    seeds: PositiveInt = 3
+    """Runs at each value, and of each candidate."""
+
+    pairs: NonNegativeInt = 1
+    """Pairs of settings, the strongest first, that are varied together."""
+
+    max_hours: PositiveFloat | None = None
+    """Most hours that the curves may take; seeds and points shrink to fit."""
 
 
 class Resources(Frozen):
@@ -80,6 +92,9 @@ class Resources(Frozen):
 
     concurrent: PositiveInt | None = None
     """Trials at once; None: as many as fit now. Set it where a cluster grows on demand."""
+
+    price_per_hour: NonNegativeFloat | None = None
+    """Of one GPU, or of one CPU where trials hold no GPU; in whatever money you pay."""
 
     max_failures: NonNegativeInt = 2
     """Times that a trial is taken up again after its worker or node was lost."""
@@ -150,6 +165,14 @@ class Study(Frozen):
             return MuseConfig.model_validate({"task": self.task, **tree})
         except ValidationError as error:
             raise UserError(one_line(error, MuseConfig, "")) from error
+
+    def allows(self, point: Point) -> bool:
+        """Whether the settings fit together."""
+        try:
+            self.config(point)
+        except UserError:
+            return False
+        return True
 
     @property
     def base(self) -> MuseConfig:

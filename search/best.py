@@ -1,0 +1,76 @@
+"""The best configuration so far: `best.yaml` for people and programs, `best/` the model."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import yaml
+
+from search.keeper import best_of
+from search.ledger import Entry
+from search.plan import CONFIRM
+from search.study import Study
+
+
+def put_model(trial_folder: Path, root: Path) -> None:
+    """Put a trial's model at `best/`, if it still has one."""
+    made = trial_folder / "best"
+    if made.exists():
+        new = root / ".best-new"
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(made, new)
+        shutil.rmtree(root / "best", ignore_errors=True)
+        new.rename(root / "best")
+
+
+def read_best(root: Path) -> dict[str, Any]:
+    """What `best.yaml` says; nothing where there is none."""
+    file = root / "best.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def final_part(root: Path, trial_id: str) -> dict[str, Any] | None:
+    """What is on record of a final training with this id; None before it is scored."""
+    found: dict[str, Any] | None = read_best(root).get("final")
+    return found if found and found["trial_id"] == trial_id else None
+
+
+def write_best(
+    study: Study,
+    entries: Sequence[Entry],
+    best: Entry,
+    root: Path,
+    final: dict[str, Any] | None = None,
+) -> None:
+    """The best settings and their scores.
+
+    Args:
+        study: what was searched.
+        entries: all trials on record.
+        best: the search's trial with these settings.
+        root: the study's folder.
+        final: id, validation score and test scores of the final training; None keeps those that
+            stand there for the same settings.
+    """
+    again = [e for e in entries if e.phase == CONFIRM and e.point == best.point]
+    scores = {e.seed: e.value for e in again if e.state == "completed" and e.value is not None}
+    about: dict[str, Any] = {
+        "trial_id": best.trial_id,
+        "metric": study.base.metric,
+        "settings": best.point,
+        "value": best.value,
+        "seed": best.seed,
+        "epochs": best.epochs,
+    }
+    if scores:
+        about["confirmed"] = {"mean": mean(scores.values()), "by_seed": scores}
+    kept = final or final_part(root, f"final-{best.trial_id}")
+    searched = best_of([e for e in entries if e.phase == "search"])
+    about["model"] = kept["trial_id"] if kept else searched.trial_id if searched else None
+    if kept:
+        about["final"] = kept
+    new = root / ".best.yaml"
+    new.write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+    new.replace(root / "best.yaml")

@@ -1,0 +1,74 @@
+"""The last training: the incumbent on all workers together, scored once on test, exported."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import ray
+from ray.tune.schedulers import FIFOScheduler
+
+from muse.errors import UserError
+from search.best import final_part, put_model, write_best
+from search.cluster import Cluster
+from search.desk import Task
+from search.launch import tune_phase
+from search.ledger import Entry
+from search.plan import FINAL, incumbent
+from search.searcher import Listed, Proposal
+from search.study import Study
+from search.work import Work
+
+
+def final(work: Work) -> None:
+    """Train the incumbent once more, with everything the cluster has, and score it on test.
+
+    The test split is read here and nowhere else, once.
+    """
+    best = incumbent(work.study, work.entries())
+    wanted = Proposal(f"{FINAL}-{best.trial_id}", best.point, work.study.seed)
+    if final_part(work.place.root, wanted.trial_id) is not None:
+        return
+    study = together(work.study, work.cluster())
+    work.release()
+    with Cluster(study, work.place.root, work.address) as cluster:
+        trained = train_final(work, cluster, wanted)
+        test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
+    put_model(work.keeper.trial_folder(wanted.trial_id), work.place.root)
+    about = {"trial_id": trained.trial_id, "value": trained.value, "test": dict(test) or NO_TEST}
+    write_best(work.study, work.entries(), best, work.place.root, about)
+
+
+NO_TEST = "this corpus has no test split"
+
+
+def together(study: Study, cluster: Cluster) -> Study:
+    """The study with the workers of all concurrent trials in one trial."""
+    workers = study.resources.workers * cluster.concurrent
+    most = min(workers, study.base.train.batch_size)
+    wanted = study.resources.model_copy(update={"workers": most, "concurrent": 1})
+    return study.model_copy(update={"resources": wanted})
+
+
+def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
+    """Train it, unless that was done before an interruption; what failed is tried again."""
+    earlier = {e.trial_id: e for e in work.entries(FINAL)}.get(wanted.trial_id)
+    if earlier is None or earlier.state != "completed":
+        begin = work.keeper.start(FINAL, 1, [], cluster.devices)
+        again = replace(wanted, seen=earlier.epochs if earlier else 0)
+        tune_phase(cluster, work.keeper, Listed([again], begin), FIFOScheduler())
+    ended = next(e for e in work.entries(FINAL) if e.trial_id == wanted.trial_id)
+    if ended.state != "completed":
+        raise UserError(f"the final training failed: {ended.reason}; --resume tries it again")
+    return ended
+
+
+def test_scores(work: Work, cluster: Cluster, trained: Proposal) -> Mapping[str, float]:
+    """The final model's scores on the test split."""
+    config = work.study.config(trained.point, trained.seed).model_dump(mode="json")
+    folder = str(work.keeper.trial_folder(trained.trial_id).resolve())
+    ray.get(cluster.desk.put.remote(Task("test", config, folder, work="score")))
+    message = ray.get(cluster.desk.next.remote("test", 0))
+    ray.get(cluster.desk.leave.remote("test"))
+    if "failed" in message:
+        raise UserError(f"the final model could not be scored on test: {message['failed']}")
+    scores: Mapping[str, float] = message["result"]
+    return scores

@@ -1,0 +1,183 @@
+"""Repeated runs at several values of one setting to means, differences and their intervals.
+
+The runs of a setting are a randomised block design: values are the treatments, seeds the blocks
+(Montgomery, "Design and Analysis of Experiments", ch. 4). Few seeds are enough because all values
+lend each other their spread.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.multitest import multipletests
+
+from search.findings import Level, Run
+from search.space import Value
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A variance with the degrees of freedom that it was estimated with."""
+
+    variance: float
+    freedom: float
+
+    def interval(self, centre: float, share: float) -> tuple[float, float]:
+        """Student's interval around a mean whose variance is `share` of this one."""
+        if self.variance == 0.0:
+            return centre, centre
+        scale = float(np.sqrt(self.variance * share))
+        low, high = stats.t.interval(CONFIDENCE, self.freedom, loc=centre, scale=scale)
+        return float(low), float(high)
+
+    def chance(self, difference: float, share: float) -> float:
+        """Two-sided probability of a difference as large, were there none."""
+        if self.variance == 0.0:
+            return float(difference == 0.0)
+        scale = float(np.sqrt(self.variance * share))
+        return float(2 * stats.t.sf(abs(difference) / scale, self.freedom))
+
+
+def lively(runs: Sequence[Run]) -> pd.DataFrame:
+    """The scored runs of values whose scores are not all the same.
+
+    A value at which training collapses scores 0 with every seed. Its spread of nothing says
+    nothing about the other values, and would make their intervals too narrow.
+    """
+    table = pd.DataFrame(
+        [(repr(r.value), r.seed, r.metric) for r in runs if r.metric is not None],
+        columns=["value", "seed", "score"],
+    )
+    spread = table.groupby("value")["score"].transform(lambda score: score.max() - score.min())
+    return table[spread > 0]
+
+
+def has_runs_twice(runs: Sequence[Run]) -> bool:
+    """Whether any value was scored with more than one seed."""
+    values = [run.value for run in runs if run.metric is not None]
+    return len(values) > len(set(values))
+
+
+def spreads(runs: Sequence[Run]) -> tuple[Spread, Spread] | None:
+    """The variance of single scores over seeds, and of scores once the seed's own part is out.
+
+    The first is a sum of two mean squares; its degrees of freedom are Satterthwaite's (1946).
+
+    Returns:
+        None where every value was scored once only, so that nothing is known of the noise.
+    """
+    if not has_runs_twice(runs):
+        return None
+    table = lively(runs)
+    if table.empty:
+        return Spread(0.0, 1.0), Spread(0.0, 1.0)
+    between = ols("score ~ C(value)", table).fit()
+    single = Spread(float(between.mse_resid), float(between.df_resid))
+    blocks = ols("score ~ C(value) + C(seed)", table).fit()
+    rest, freedom = float(blocks.ssr), float(blocks.df_resid)
+    if freedom < 1:
+        return single, single  # one lively value: nothing to take the seed's part from
+    by_seed, seeds = float(between.ssr) - rest, float(between.df_resid - freedom)
+    squares = by_seed**2 / seeds + rest**2 / freedom
+    satterthwaite = float(between.ssr) ** 2 / squares
+    return replace(single, freedom=satterthwaite), Spread(rest / freedom, freedom)
+
+
+def levels(runs: Sequence[Run], values: Sequence[Value], incumbent: Value) -> tuple[Level, ...]:
+    """What the runs at each value say, as far as their spread over all values can tell.
+
+    Args:
+        runs: all runs of the setting.
+        values: where to look.
+        incumbent: the value to compare with, run by run of the same seed.
+    """
+    noise = spreads(runs)
+    there = scores_by_seed(runs, incumbent)
+    found = []
+    for value in values:
+        here = scores_by_seed(runs, value)
+        failed = sum(run.metric is None for run in runs if run.value == value)
+        alone = mean_of(here, noise and noise[0])
+        paired = {} if value == incumbent else difference(here, there, noise and noise[1])
+        found.append(Level(value, tuple(here.values()), failed, **{**NOTHING, **alone, **paired}))
+    return tuple(found)
+
+
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("mean", "low", "high", "difference", "difference_low", "difference_high", "p")
+)
+"""Fields of a Level of which nothing is known."""
+
+
+def mean_of(here: dict[int, float], spread: Spread | None) -> dict[str, float]:
+    """The mean score and its interval, as fields of a Level."""
+    if not here:
+        return {}
+    mean = float(np.mean(list(here.values())))
+    if spread is None:
+        return {"mean": mean}
+    low, high = spread.interval(mean, 1 / len(here))
+    return {"mean": mean, "low": max(0.0, low), "high": min(1.0, high)}  # scores lie in between
+
+
+def scores_by_seed(runs: Sequence[Run], value: Value) -> dict[int, float]:
+    """Scores at a value by their seed."""
+    return {run.seed: run.metric for run in runs if run.value == value and run.metric is not None}
+
+
+def difference(
+    here: dict[int, float], there: dict[int, float], spread: Spread | None
+) -> dict[str, float]:
+    """The mean paired difference, its interval and its p, as fields of a Level."""
+    shared = here.keys() & there.keys()
+    if not shared:
+        return {}
+    mean = float(np.mean([here[seed] - there[seed] for seed in sorted(shared)]))
+    if spread is None:
+        return {"difference": mean}
+    share = 2 / len(shared)
+    low, high = spread.interval(mean, share)
+    return {
+        "difference": mean,
+        "difference_low": low,
+        "difference_high": high,
+        "p": spread.chance(mean, share),
+    }
+
+
+def holm(groups: Sequence[Sequence[Level]], error: float = 1 - CONFIDENCE) -> list[list[Level]]:
+    """Mark the differences that survive Holm's correction over all settings' values together.
+
+    The chance that any of the differences marked is none is at most `error` (Holm 1979).
+
+    Args:
+        groups: the levels of each setting.
+        error: the family-wise error rate.
+    """
+    ps = [level.p for group in groups for level in group if level.p is not None]
+    verdicts = iter(multipletests(ps, alpha=error, method="holm")[0] if ps else ())
+    return [
+        [x if x.p is None else replace(x, survives=bool(next(verdicts))) for x in group]
+        for group in groups
+    ]
+
+
+def noise_floor(runs: Sequence[Run]) -> float | None:
+    """Standard deviation of a score over seeds, pooled over configurations.
+
+    Args:
+        runs: of the confirm phase; `value` tells the configurations apart.
+
+    Returns:
+        None with one seed.
+    """
+    if not has_runs_twice(runs):
+        return None
+    table = pd.DataFrame([(repr(r.value), r.metric) for r in runs], columns=["value", "score"])
+    return float(np.sqrt(ols("score ~ C(value)", table.dropna()).fit().mse_resid))

@@ -1,0 +1,140 @@
+"""The phases of a study: search, confirm, sensitivity, final, report. Each runs alone and again.
+
+A phase trains only what is not on record, so a study that was interrupted in any of them goes on.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ray.tune.schedulers import FIFOScheduler
+
+from muse.errors import UserError
+from muse.evaluate import trivial_score
+from search.best import put_model, read_best, write_best
+from search.cost import phase_cost
+from search.final import final
+from search.keeper import best_of
+from search.launch import tune_phase
+from search.plan import (
+    CONFIRM,
+    SENSITIVITY,
+    confirmation,
+    corners,
+    incumbent,
+    missing,
+    strongest_pairs,
+    sweep,
+)
+from search.scheduler import build_scheduler
+from search.searcher import Listed, Proposal, Truthful
+from search.sensitivity import findings
+from search.settle import settled_plan
+from search.view import clock
+from search.work import Work
+
+
+def search(work: Work) -> None:
+    """Propose, train, stop what is bad, until the budget is spent."""
+    study, earlier = work.study, work.entries("search")
+    if sum(e.state != "running" for e in earlier) < study.budget.trials:
+        cluster = work.cluster()
+        begin = work.keeper.start("search", study.budget.trials, earlier, cluster.devices)
+        searcher = Truthful(study, earlier, begin)
+        tune_phase(cluster, work.keeper, searcher, build_scheduler(study, earlier))
+    best = best_of(work.entries("search"))
+    if best is None:
+        raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
+    root = work.place.root
+    if not read_best(root).get("confirmed"):  # a later phase knows better
+        put_model(work.keeper.trial_folder(best.trial_id), root)
+        write_best(study, work.entries(), best, root)
+
+
+def confirm(work: Work) -> None:
+    """Train the best configurations again with other seeds; the best mean is the incumbent."""
+    check_searched(work)
+    run_list(work, CONFIRM, confirmation(work.study, work.entries("search")))
+    best = incumbent(work.study, work.entries())
+    write_best(work.study, work.entries(), best, work.place.root)
+
+
+def check_searched(work: Work) -> None:
+    """Refuse what needs a finished search."""
+    ended = sum(entry.state != "running" for entry in work.entries("search"))
+    if ended < work.study.budget.trials:
+        raise UserError(
+            f"--phases: the search is not finished ({ended} of {work.study.budget.trials} trials); "
+            "run it first, with --resume where it was interrupted"
+        )
+
+
+def run_list(work: Work, phase: str, wanted: list[Proposal]) -> None:
+    """Train, with the full budget and nobody stopped, what is not on record."""
+    on_record = work.entries(phase)
+    todo = missing(wanted, on_record)
+    if not todo:
+        return
+    ids = {proposal.trial_id for proposal in wanted}
+    earlier = [entry for entry in on_record if entry.trial_id in ids]
+    begin = work.keeper.start(phase, len(wanted), earlier, work.cluster().devices)
+    tune_phase(work.cluster(), work.keeper, Listed(todo, begin), FIFOScheduler())
+
+
+def sensitivity(work: Work) -> None:
+    """Train what the curves need: first each setting alone, then the strongest pairs."""
+    check_searched(work)
+    if not work.study.sensitivity.points:
+        return
+    best = incumbent(work.study, work.entries())
+    curves = settled_plan(work, best).curves
+    alone = sweep(work.study, best, curves.points, curves.seeds)
+    run_list(work, SENSITIVITY, alone)
+    ranked = [curve.name for curve in findings(work.study, work.entries(), best, 0.0).curves]
+    pairs = [
+        run
+        for pair in strongest_pairs(ranked, curves.pairs)
+        for run in corners(work.study, best, pair, curves.points, curves.seeds)
+    ]
+    run_list(work, SENSITIVITY, [*alone, *pairs])
+
+
+def tell_cost(work: Work, phase: str) -> None:
+    """Say what a phase has cost, and what early stopping saved."""
+    cost = phase_cost(work.study, work.entries(), phase)
+    if not cost.runs:
+        return
+    saved = ""
+    if cost.saved_epochs:
+        whole = cost.epochs + cost.saved_epochs
+        saved = f"; early stopping saved {cost.saved_epochs} of {whole} epochs"
+    money = "" if cost.money is None else f", {cost.money:.2f} in money"
+    spent = f"{clock(cost.device_hours * 3600)} of device time{money}"
+    work.view.say(f"{phase}: {cost.runs} runs, {cost.epochs} epochs, {spent}{saved}")
+
+
+def report(work: Work) -> None:
+    """Draw the curves and write the report from what is on record."""
+    best = incumbent(work.study, work.entries())
+    found = findings(work.study, work.entries(), best, trivial_score(work.tensors, work.study.base))
+    raise NotImplementedError(found)
+
+
+STEPS: dict[str, Callable[[Work], None]] = {
+    "search": search,
+    "confirm": confirm,
+    "sensitivity": sensitivity,
+    "final": final,
+    "report": report,
+}
+
+
+def run_phases(work: Work, phases: Sequence[str]) -> None:
+    """Run some phases in their order.
+
+    Raises:
+        UserError: a phase lacks what an earlier one makes, nothing worked, or no such phase.
+        KeyboardInterrupt: the user wants an end; the study resumes.
+    """
+    for phase, run in STEPS.items():
+        if phase in phases:
+            run(work)
+            tell_cost(work, phase)

@@ -1,0 +1,175 @@
+"""Which full-budget runs a study needs after its search, by phase.
+
+Seeds are paired: within a phase every configuration is trained with the same ones. The search, the
+confirmation and the curves each have seeds of their own, because what was chosen for its score
+with a seed looks better with that seed than it is (see docs/decisions/0004).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations, product
+from statistics import mean
+
+from muse.config import Frozen
+from muse.errors import UserError
+from search.ledger import Entry
+from search.searcher import Proposal
+from search.space import Point, Value, Whole, short, within
+from search.study import Curves, Study
+
+CONFIRM, SENSITIVITY, FINAL = "confirm", "sensitivity", "final"
+MOST_WHOLE = 11
+"""Whole numbers that are all tried; of a longer range, as many as of other settings."""
+
+
+def confirm_seeds(study: Study) -> list[int]:
+    """Seeds of the runs that choose the incumbent."""
+    return [study.seed + 1 + k for k in range(study.sensitivity.seeds)]
+
+
+def curve_seeds(study: Study, seeds: int) -> list[int]:
+    """Seeds of the runs on the curves."""
+    first = study.seed + 1 + study.sensitivity.seeds
+    return [first + k for k in range(seeds)]
+
+
+def number_text(value: Value) -> str:
+    """A value in a trial id."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def candidates(study: Study, search: Sequence[Entry]) -> list[Entry]:
+    """The best different configurations of the search, the best first.
+
+    Those that were trained in full; stopped ones only where no trial was.
+    """
+    for state in ("completed", "stopped"):
+        able = [e for e in search if e.state == state and e.value is not None]
+        ranked = sorted(able, key=lambda e: -(e.value or 0.0))
+        different = {repr(sorted(e.point.items())): e for e in reversed(ranked)}
+        if different:
+            best = [e for e in ranked if e in different.values()]
+            return best[: study.sensitivity.candidates]
+    return []
+
+
+def confirmation(study: Study, search: Sequence[Entry]) -> list[Proposal]:
+    """Every candidate with every seed."""
+    return [
+        Proposal(f"{CONFIRM}-{entry.trial_id}-seed{seed}", entry.point, seed)
+        for entry in candidates(study, search)
+        for seed in confirm_seeds(study)
+    ]
+
+
+def incumbent(study: Study, entries: Sequence[Entry]) -> Entry:
+    """The candidate with the best mean score, as the search's trial that found it.
+
+    Raises:
+        UserError: the confirmation is not finished, or every candidate failed in it.
+    """
+    ends = {e.trial_id: e for e in entries if e.phase == CONFIRM}
+    able: list[tuple[float, Entry]] = []
+    for candidate in candidates(study, [e for e in entries if e.phase == "search"]):
+        ids = [f"{CONFIRM}-{candidate.trial_id}-seed{seed}" for seed in confirm_seeds(study)]
+        runs = [ends[i] for i in ids if i in ends and ends[i].state != "running"]
+        if len(runs) < len(ids):
+            raise UserError("the best trials are not confirmed yet; run the phase confirm first")
+        scores = [run.value for run in runs if run.state == "completed" and run.value is not None]
+        if len(scores) == len(runs):
+            able.append((mean(scores), candidate))
+    if not able:
+        raise UserError(
+            "every candidate failed when it was trained again; see the reasons in trials.csv"
+        )
+    return max(able, key=lambda pair: pair[0])[1]
+
+
+def values_around(study: Study, point: Point, name: str, points: int) -> list[Value]:
+    """Legal values of one setting over its range, without the one that the point has.
+
+    Whole numbers are all tried where they are few: of mu those below eta, of eta those above mu.
+    """
+    others = {**study.fixed, **{key: value for key, value in point.items() if key != name}}
+    knob = within(study.space, name, others)
+    few = isinstance(knob, Whole) and knob.high - knob.low < MOST_WHOLE and points >= FEWEST_POINTS
+    return [v for v in knob.values(MOST_WHOLE if few else points) if v != point[name]]
+
+
+FEWEST_POINTS = 3
+"""With fewer values than these, whole numbers are thinned too."""
+
+
+def sweep(study: Study, best: Entry, points: int, seeds: int) -> list[Proposal]:
+    """The runs of all curves: the incumbent, and each setting over its range beside it."""
+    around = [
+        (name, v) for name in study.space for v in values_around(study, best.point, name, points)
+    ]
+    changes: list[Point] = [{}, *({name: value} for name, value in around)]
+    return [run for change in changes for run in runs_with(study, best, change, seeds)]
+
+
+def runs_with(study: Study, best: Entry, change: Point, seeds: int) -> list[Proposal]:
+    """The incumbent with some settings changed, once with each seed.
+
+    The id names what is changed and to what, so that the same run has the same id always.
+    """
+    what = "".join(f"-{short(name)}-{number_text(value)}" for name, value in change.items())
+    return [
+        Proposal(f"{best.trial_id}{what or '-itself'}-seed{seed}", {**best.point, **change}, seed)
+        for seed in curve_seeds(study, seeds)
+    ]
+
+
+def corners(
+    study: Study, best: Entry, pair: tuple[str, str], points: int, seeds: int
+) -> list[Proposal]:
+    """Runs in which two settings sit at the ends of their curves together, where that is legal."""
+    ends = [ends_of(values_around(study, best.point, name, points)) for name in pair]
+    found = []
+    for first, second in product(*ends):
+        change = {pair[0]: first, pair[1]: second}
+        if study.allows({**best.point, **change}):
+            found += runs_with(study, best, change, seeds)
+    return found
+
+
+def ends_of(values: Sequence[Value]) -> list[Value]:
+    """The first and the last."""
+    return list(dict.fromkeys([values[0], values[-1]])) if values else []
+
+
+def strongest_pairs(ranked: Sequence[str], count: int) -> list[tuple[str, str]]:
+    """Pairs of settings by their ranks, the sum of which is least first."""
+    pairs = combinations(range(len(ranked)), 2)
+    best = sorted(pairs, key=lambda pair: (sum(pair), pair))[:count]
+    return [(ranked[a], ranked[b]) for a, b in best]
+
+
+def missing(wanted: Iterable[Proposal], entries: Sequence[Entry]) -> list[Proposal]:
+    """Those that have not ended; one that was interrupted goes on from what is on record."""
+    known = {entry.trial_id: entry for entry in entries}
+    return [
+        replace(run, seen=known[run.trial_id].epochs if run.trial_id in known else 0)
+        for run in wanted
+        if run.trial_id not in known or known[run.trial_id].state == "running"
+    ]
+
+
+class Plan(Frozen):
+    """The curves that a study draws, settled before their first run; kept as `plan.yaml`."""
+
+    incumbent: str
+    """Trial id of the configuration that the curves are around."""
+
+    curves: Curves
+    """What is trained."""
+
+    asked: Curves
+    """What the study asked for; where that changes, the plan is settled anew."""
+
+
+def run_count(study: Study, best: Entry, curves: Curves) -> int:
+    """Runs that curves need at most."""
+    pairs = len(strongest_pairs(list(study.space), curves.pairs))
+    return len(sweep(study, best, curves.points, curves.seeds)) + 4 * pairs * curves.seeds

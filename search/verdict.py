@@ -1,0 +1,133 @@
+"""From a setting's levels to what a reader wants to know: does it matter, what is safe?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from search.findings import Curve, Level, Verdict
+from search.inference import holm
+from search.space import Choice, Point, Range, Value, Whole
+from search.study import Study
+
+MOST = 0.5
+"""Share of the gain over the trivial baseline that a value must lose to be a cliff."""
+
+FAR = 4.0
+"""Noise floors by which a loss is beyond chance even where one wild seed widens the intervals."""
+
+
+def judge(
+    curves: Sequence[Curve], gain: float, noise: float | None, point: Point, study: Study
+) -> list[Curve]:
+    """Correct for the number of comparisons, give every curve its verdict, and rank them.
+
+    Args:
+        curves: with raw levels.
+        gain: the incumbent's mean score minus the trivial baseline.
+        noise: standard deviation of a score over seeds.
+        point: the incumbent's settings.
+        study: whose ranges the alarms are about.
+    """
+    corrected = holm([curve.levels for curve in curves])
+    judged = []
+    for curve, levels in zip(curves, corrected, strict=True):
+        found = replace(curve, levels=tuple(levels))
+        found = replace(
+            found,
+            verdict=verdict(levels, gain, noise),
+            effect=effect(levels),
+            resolution=resolution(levels),
+            safe=safe(levels, curve.incumbent, noise),
+        )
+        judged.append(replace(found, alarm=alarm(found, point, study)))
+    return sorted(judged, key=lambda curve: -(curve.effect or 0.0))
+
+
+def verdict(levels: Sequence[Level], gain: float, noise: float | None) -> Verdict:
+    """cliff, sensitive, flat, or unjudged where nothing was compared."""
+    if any(falls(level, gain, noise) for level in levels):
+        return "cliff"
+    if any(level.survives for level in levels):
+        return "sensitive"
+    return "flat" if any(level.p is not None for level in levels) else "unjudged"
+
+
+def falls(level: Level, gain: float, noise: float | None) -> bool:
+    """Whether a value loses most of the gain, or trains nothing at all."""
+    if level.failed > 0 and not level.scores:
+        return True
+    if level.difference is None or level.p is None:
+        return False
+    beyond_chance = level.survives or (noise is not None and -level.difference > FAR * noise)
+    return -level.difference > MOST * gain > 0 and beyond_chance
+
+
+def effect(levels: Sequence[Level]) -> float | None:
+    """Highest mean minus lowest mean."""
+    means = [level.mean for level in levels if level.mean is not None]
+    return max(means) - min(means) if means else None
+
+
+def resolution(levels: Sequence[Level]) -> float | None:
+    """Half the width of the widest interval of a difference."""
+    widths = [
+        (level.difference_high - level.difference_low) / 2
+        for level in levels
+        if level.difference_low is not None and level.difference_high is not None
+    ]
+    return max(widths, default=None)
+
+
+def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tuple[Value, ...]:
+    """Neighbouring values around the incumbent's that are worse by the noise floor at most."""
+    values = [level.value for level in levels]
+    centre = levels[values.index(incumbent)].mean if incumbent in values else None
+    if noise is None or centre is None:
+        return ()
+
+    def good(level: Level) -> bool:
+        return not level.failed and level.mean is not None and level.mean >= centre - noise
+
+    place = values.index(incumbent)
+    below = reach(levels[:place][::-1], good)
+    above = reach(levels[place + 1 :], good)
+    return tuple(values[place - below : place + above + 1])
+
+
+def reach(levels: Sequence[Level], good: Callable[[Level], bool]) -> int:
+    """How many of the first levels are good without a gap."""
+    count = 0
+    for level in levels:
+        if not good(level):
+            break
+        count += 1
+    return count
+
+
+def alarm(curve: Curve, point: Point, study: Study) -> str:
+    """Name an edge of the searched range at which the best value sits, and a wider range.
+
+    A flat curve has its best value somewhere by chance: no alarm.
+    """
+    knob = study.space[curve.name]
+    scored = [level for level in curve.levels if level.mean is not None]
+    if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or not scored:
+        return ""
+    best = max(scored, key=lambda level: level.mean or 0.0).value
+    if best not in (knob.low, knob.high):
+        return ""
+    low, high = wider(knob, best == knob.high)
+    if not study.allows({**point, curve.name: high if best == knob.high else low}):
+        return f"the best value, {best}, is the range's end, and none beyond it is legal"
+    return f"the best value, {best}, is the range's end: try {low:g} to {high:g}"
+
+
+def wider(knob: Range | Whole, upward: bool) -> tuple[float, float]:
+    """The next range to try: a decade more where it is logarithmic, else half as much again."""
+    if isinstance(knob, Whole):
+        return (knob.low, knob.high + 1) if upward else (knob.low - 1, knob.high)
+    if knob.log:
+        return (knob.low, knob.high * 10) if upward else (knob.low / 10, knob.high)
+    step = (knob.high - knob.low) / 2
+    if upward:
+        return knob.low, knob.high + step
+    return (max(0.0, knob.low - step) if knob.low > 0 else knob.low - step), knob.high

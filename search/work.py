@@ -1,0 +1,71 @@
+"""What the phases of a study share: folder, ledger, console, and a cluster on demand."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from muse.tensors import Tensors
+from search.cluster import Cluster
+from search.folder import StudyFolder
+from search.keeper import Keeper
+from search.ledger import Entry, Ledger
+from search.study import Study
+from search.view import View
+
+
+@dataclass
+class Work:
+    """A study at work. Use it in a `with`."""
+
+    study: Study
+    place: StudyFolder
+    tensors: Tensors
+    view: View
+    ledger: Ledger
+    keeper: Keeper
+    address: str | None
+    """A Ray cluster; None is this machine."""
+
+    agree: Callable[[str], bool] | None = None
+    """Asked before something that takes long; None goes on."""
+
+    stack: ExitStack = field(default_factory=ExitStack)
+    running: Cluster | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Send the worker groups home and close what is open; what nobody needs goes."""
+        try:
+            self.stack.__exit__(kind, error, trace)
+        finally:
+            self.keeper.board.close()
+        if kind is None:
+            for name in ("trials", ".ray"):
+                shutil.rmtree(self.place.root / name, ignore_errors=True)
+
+    def cluster(self) -> Cluster:
+        """Ray and the study's worker groups, started when first needed."""
+        if self.running is None:
+            self.running = self.stack.enter_context(
+                Cluster(self.study, self.place.root, self.address)
+            )
+        return self.running
+
+    def release(self) -> None:
+        """Send the worker groups home."""
+        self.running = None
+        self.stack.close()
+
+    def entries(self, phase: str | None = None) -> list[Entry]:
+        """Trials on record."""
+        return self.ledger.entries(phase)
