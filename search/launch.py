@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune
@@ -29,9 +30,20 @@ class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
 
 
 def tune_phase(
-    cluster: Cluster, keeper: Keeper, searcher: Listed, scheduler: TrialScheduler
+    cluster: Cluster,
+    keeper: Keeper,
+    searcher: Listed,
+    scheduler: TrialScheduler,
+    drive: Callable[..., None] = drive,
 ) -> None:
     """Run the proposals of a searcher through Ray Tune.
+
+    Args:
+        cluster: where they run.
+        keeper: puts them on record.
+        searcher: proposes them.
+        scheduler: stops them early.
+        drive: a Tune function that runs one, given the desk.
 
     Raises:
         UserError: trial after trial failed.

@@ -39,7 +39,8 @@ def search(work: Work) -> None:
         cluster = work.cluster()
         begin = work.keeper.start("search", study.budget.trials, earlier, cluster.devices)
         searcher = Truthful(study, earlier, begin)
-        tune_phase(cluster, work.keeper, searcher, build_scheduler(study, earlier))
+        scheduler = build_scheduler(study, earlier)
+        tune_phase(cluster, work.keeper, searcher, scheduler, work.drive)
     best = best_of(work.entries("search"))
     if best is None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
@@ -76,7 +77,7 @@ def run_list(work: Work, phase: str, wanted: list[Proposal]) -> None:
     ids = {proposal.trial_id for proposal in wanted}
     earlier = [entry for entry in on_record if entry.trial_id in ids]
     begin = work.keeper.start(phase, len(wanted), earlier, work.cluster().devices)
-    tune_phase(work.cluster(), work.keeper, Listed(todo, begin), FIFOScheduler())
+    tune_phase(work.cluster(), work.keeper, Listed(todo, begin), FIFOScheduler(), work.drive)
 
 
 def sensitivity(work: Work) -> None:

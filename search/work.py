@@ -13,6 +13,7 @@ from search.folder import StudyFolder
 from search.keeper import Keeper
 from search.ledger import Entry, Ledger
 from search.study import Study
+from search.trial import drive
 from search.view import View
 
 
@@ -31,6 +32,9 @@ class Work:
 
     agree: Callable[[str], bool] | None = None
     """Asked before something that takes long; None goes on."""
+
+    drive: Callable[..., None] = drive
+    """The Tune function that runs a proposal."""
 
     stack: ExitStack = field(default_factory=ExitStack)
     running: Cluster | None = None

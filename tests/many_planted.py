@@ -1,0 +1,177 @@
+"""Many planted studies in one run of Ray Tune, which takes seconds to start and is started once."""
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from planted import Garden, planted, planted_study
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+from rich.console import Console
+
+from search.findings import Findings
+from search.keeper import Keeper
+from search.launch import tune_phase
+from search.ledger import Entry, Ledger
+from search.plan import CONFIRM, SENSITIVITY, confirmation, incumbent, sweep
+from search.scheduler import build_scheduler
+from search.searcher import Listed, Proposal, Truthful, Unsaved
+from search.sensitivity import findings
+from search.view import View
+
+AT_ONCE = 4
+"""Trials of one study at a time."""
+
+
+class Plot:
+    """One of the studies: what its own Tune run would have."""
+
+    def __init__(self, number: int, output: Path) -> None:
+        self.number, self.study = number, planted_study(number)
+        root = output / self.study.name
+        root.mkdir(parents=True)
+        self.ledger = Ledger(root / "ledger.db")
+        view = View(self.study.name, "valid_f1", Console(file=StringIO()))
+        self.keeper = Keeper(self.study, root, self.ledger, view)
+        self.searcher: Listed
+        self.scheduler: TrialScheduler | None = None
+        self.running: set[str] = set()
+
+    def search(self) -> None:
+        begin = self.keeper.start("search", self.study.budget.trials, [], 1.0)
+        self.searcher = Truthful(self.study, [], begin)
+        self.scheduler = build_scheduler(self.study, [])
+
+    def listed(self, phase: str, wanted: list[Proposal]) -> None:
+        self.searcher = Listed(wanted, self.keeper.start(phase, len(wanted), [], 1.0))
+        self.scheduler = None
+
+    def confirm(self) -> None:
+        self.listed(CONFIRM, confirmation(self.study, self.ledger.entries("search")))
+
+    def vary(self) -> None:
+        best = incumbent(self.study, self.ledger.entries())
+        curves = self.study.sensitivity
+        self.listed(SENSITIVITY, sweep(self.study, best, curves.points, curves.seeds))
+
+    def found(self) -> tuple[Findings, list[Entry]]:
+        entries = self.ledger.entries()
+        return findings(self.study, entries, incumbent(self.study, entries), 0.0), entries
+
+
+class Fields(Unsaved, Searcher):  # type: ignore[misc]
+    """Asks the studies in turn, each for a few trials at a time."""
+
+    def __init__(self, plots: list[Plot]) -> None:
+        super().__init__(metric="best", mode="max")
+        self.left = list(plots)
+        self.owner: dict[str, Plot] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        for plot in list(self.left):
+            if len(plot.running) >= AT_ONCE:
+                continue
+            config = plot.searcher.suggest(trial_id)
+            if config == Searcher.FINISHED:
+                self.left.remove(plot)
+                continue
+            plot.running.add(trial_id)
+            self.owner[trial_id] = plot
+            return {**config, "number": plot.number}
+        return None if self.left else Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.owner[trial_id].searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        self.owner[trial_id].searcher.on_trial_complete(trial_id, result, error)
+        self.owner[trial_id].running.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+
+class Fences(TrialScheduler):  # type: ignore[misc]
+    """Each study's own ASHA, or nobody, decides about its trials."""
+
+    def __init__(self, plots: list[Plot]) -> None:
+        super().__init__()
+        self.plots = {plot.number: plot for plot in plots}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def of(self, trial: Any) -> TrialScheduler | None:
+        return self.plots[trial.config["number"]].scheduler
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if self.of(trial):
+            self.of(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        raise AssertionError(trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if self.of(trial):
+            return self.of(trial).on_trial_result(tune_controller, trial, result)
+        return TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        if self.of(trial):
+            self.of(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        if self.of(trial):
+            self.of(trial).on_trial_remove(tune_controller, trial)
+
+    def choose_trial_to_run(self, tune_controller: Any, **_: Any) -> Any:
+        waiting = (t for t in tune_controller.get_trials() if t.status == "PENDING")
+        return next(waiting, None)
+
+    def debug_string(self) -> str:
+        return "many"
+
+
+class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
+    """Each study's own keeper puts its trials on record."""
+
+    given_up, broken, mirror = False, "", None
+
+    def __init__(self, plots: list[Plot]) -> None:
+        self.plots = {plot.number: plot for plot in plots}
+
+    def of(self, trial: Any) -> Keeper:
+        return self.plots[trial.config["number"]].keeper
+
+    def table(self) -> None:
+        """Nothing."""
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any) -> None:
+        self.of(trial).on_trial_result(iteration, trials, trial, result)
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
+        self.of(trial).on_trial_complete(iteration, trials, trial)
+
+
+def run_many(count: int, output: Path, concurrent: int = 16) -> list[tuple[Findings, list[Entry]]]:
+    """Search, confirm and draw the curves of many planted studies.
+
+    Ray must be connected. Each study has its own Optuna, ASHA, ledger and keeper.
+    """
+    plots = [Plot(number, output) for number in range(count)]
+    steps: list[Callable[[Plot], None]] = [Plot.search, Plot.confirm, Plot.vary]
+    for step in steps:
+        for plot in plots:
+            step(plot)
+        garden: Any = Garden(0, concurrent)
+        keepers: Any = Keepers(plots)
+        searcher: Any = Fields(plots)
+        tune_phase(garden, keepers, searcher, Fences(plots), planted)
+    return [plot.found() for plot in plots]
