@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
-from search.drawing import BLUE, GREEN, GREY, LEAST_SPAN, ORANGE, RED
+from search.drawing import BLUE, GREEN, GREY, LEAST_SPAN, ORANGE, RED, legend
 from search.findings import Curve, Findings, Importance, Interaction, Verdict
 from search.space import ETA, MU, Value
 from search.view import number
@@ -35,6 +35,7 @@ def draw_ranking(findings: Findings) -> Figure:
         importances(panels[1], findings)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
+    legend(figure, panels, columns=7)
     return figure
 
 
@@ -49,12 +50,12 @@ def effects(axes: Axes, findings: Findings) -> None:
     for row, curve in enumerate(findings.curves):
         bar(axes, row, curve)
     shown = [verdict for verdict in VERDICTS if any(c.verdict == verdict for c in findings.curves)]
-    handles: list[Any] = [
-        Patch(facecolor=LOOKS[v][0], hatch=LOOKS[v][1], edgecolor="white", label=v) for v in shown
-    ]
+    for verdict in shown:
+        colour, hatch = LOOKS[verdict]
+        axes.bar([], [], color=colour, hatch=hatch, edgecolor="white", label=verdict)
     if any(curve.resolution is not None for curve in findings.curves):
-        handles += axes.plot([], [], "|", color="black", ms=12, mew=2, label="least that is seen")
-    axes.legend(handles=handles, loc="lower right", frameon=False, fontsize=8)
+        label = "smallest difference that can be seen"
+        axes.plot([], [], "|", color="black", ms=12, mew=2, label=label)
 
 
 def bar(axes: Axes, row: int, curve: Curve) -> None:
@@ -83,7 +84,6 @@ def importances(axes: Axes, findings: Findings) -> None:
     for row, curve in enumerate(findings.curves):
         if curve.name in findings.disagree:
             axes.text(0.99, row, "disagrees", ha="right", va="center", size=8, color=RED)
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
 
 
 def points(
@@ -153,8 +153,7 @@ def cell(
         box = {"facecolor": "0.95", "edgecolor": "none", "pad": 1.5}
         axes.text(*where, missing(interaction, pair), size=8, color="0.3", bbox=box, **style)
         return
-    dark = float(image.norm(mean)) < 0.5
-    colour = "white" if dark else "black"
+    colour = "white" if mean < sum(image.get_clim()) / 2 else "black"
     surplus = interaction.surplus.get(pair)
     axes.text(where[0], where[1] + (0.16 if surplus else 0), score(mean), color=colour, **style)
     if surplus:

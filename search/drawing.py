@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.markers import CARETDOWN, CARETUP
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from search.findings import Curve, Findings, Level
@@ -199,7 +200,9 @@ def landmarks(axes: Axes, curve: Curve, findings: Findings, span: tuple[float, f
         axes.axhline(mean, color="0.75", linewidth=1, label="incumbent's mean")
     if span[0] <= findings.baseline <= span[1]:
         style: dict[str, Any] = {"color": RED, "linewidth": 1, "linestyle": "--"}
-        axes.axhline(findings.baseline, **style, label=f"no learning ({findings.baseline:.2g})")
+        axes.axhline(
+            findings.baseline, **style, label=f"without learning ({findings.baseline:.2g})"
+        )
     own = next((v.mean for v in curve.levels if v.value == curve.incumbent), None)
     where = place(curve.knob, curve.incumbent)
     axes.plot([where, where], span, color=ORANGE, linewidth=1, linestyle=":", zorder=1)
@@ -238,7 +241,10 @@ def intervals(axes: Axes, curve: Curve, span: tuple[float, float]) -> None:
         ends = [max(level.low, span[0]), min(level.high, span[1])]
         axes.plot([where, where], ends, label=label, **bar)
         label = "_"  # one line in the legend is enough
-        caps = ["_" if level.low >= span[0] else "v", "_" if level.high <= span[1] else "^"]
+        caps = [
+            "_" if level.low >= span[0] else CARETDOWN,
+            "_" if level.high <= span[1] else CARETUP,
+        ]
         for end, cap in zip(ends, caps, strict=True):
             axes.plot([where], [end], marker=cap, ms=6, **bar)
 
@@ -301,7 +307,7 @@ def safe_bar(axes: Axes, curve: Curve, height: float) -> None:
 
 def legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
     """One legend below all, each kind of mark once."""
-    found = {}
+    found: dict[str, Any] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))

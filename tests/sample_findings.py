@@ -77,7 +77,7 @@ def level(value: Value, runs: Sequence[Run], centre: dict[int, float], survives:
     return Level(value, scores, failed, found, low, high, difference, *ends, p, survives)
 
 
-def build_curve(  # noqa: PLR0913
+def build_curve(  # noqa: PLR0913, PLR0917
     name: str,
     knob: Knob,
     incumbent: Value,
@@ -188,7 +188,7 @@ def findings(**fields: Any) -> Findings:
         for c in curves
     ]
     ranked = tuple(sorted(curves, key=lambda c: -(c.effect or 0.0)))
-    scores = [s for s in ranked[0].levels if s.value == ranked[0].incumbent][0].scores
+    scores = next(s for s in ranked[0].levels if s.value == ranked[0].incumbent).scores
     own: dict[str, Any] = {
         "study": "twitter2015",
         "metric": "valid_f1",

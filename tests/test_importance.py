@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sample_findings import curve_of
+
 from search.findings import Importance
 from search.importance import (
     LEAST_TRIALS,
