@@ -13,7 +13,7 @@ from search.drawing import BLUE, GREEN, GREY, LEAST_SPAN, ORANGE, RED, legend
 from search.findings import Curve, Findings, Importance, Interaction, Verdict
 from search.space import ETA, MU, Value
 from search.view import number
-from search.wording import VERDICTS, metric_name, score, title
+from search.wording import metric_name, score, title
 
 LOOKS: dict[Verdict, tuple[str, str]] = {
     "cliff": (RED, "xxx"),
@@ -49,10 +49,6 @@ def effects(axes: Axes, findings: Findings) -> None:
     axes.set_xlim(0, 1.35 * max(longest, LEAST_SPAN / 2))
     for row, curve in enumerate(findings.curves):
         bar(axes, row, curve)
-    shown = [verdict for verdict in VERDICTS if any(c.verdict == verdict for c in findings.curves)]
-    for verdict in shown:
-        colour, hatch = LOOKS[verdict]
-        axes.bar([], [], color=colour, hatch=hatch, edgecolor="white", label=verdict)
     if any(curve.resolution is not None for curve in findings.curves):
         label = "smallest difference that can be seen"
         axes.plot([], [], "|", color="black", ms=12, mew=2, label=label)

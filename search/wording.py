@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from search.findings import Curve, Findings, Level, Verdict
+from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice, short
 from search.view import number
 
@@ -111,9 +111,8 @@ def reading(curve: Curve, findings: Findings) -> str:
     if best is None or worst is None:
         return f"Not judged: {NO_SCORE}."
     told = {
-        "cliff": f"Cliff: at {number(worst.value)} the score falls to {score(worst.mean)}; best is "
-        f"{number(best.value)} with {score(best.mean)}, and no learning at all gives "
-        f"{score(findings.baseline)}.",
+        "cliff": f"Cliff: {fall(curve, worst)}; best is {number(best.value)} with "
+        f"{score(best.mean)}, and no learning at all gives {score(findings.baseline)}.",
         "sensitive": f"Sensitive: {surviving(curve)} from the incumbent beyond chance; the means "
         f"reach from {score(worst.mean)} at {number(worst.value)} to {score(best.mean)} at "
         f"{number(best.value)}.",
@@ -122,7 +121,16 @@ def reading(curve: Curve, findings: Findings) -> str:
         "unjudged": f"Not judged: {unjudged(findings)}. The means reach from {score(worst.mean)} "
         f"to {score(best.mean)}.",
     }[curve.verdict]
-    return " ".join([told, *failures(curve), f"Safe: {safe_range(curve)}." if curve.safe else ""])
+    safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
+    return " ".join([told, *failures(curve), *safe])
+
+
+def fall(curve: Curve, worst: Level) -> str:
+    """Where a cliff is: where nothing survived, else the lowest mean."""
+    dead = [number(v.value) for v in curve.levels if v.mean is None and v.failed]
+    if dead:
+        return f"every run at {listed(dead)} failed or diverged"
+    return f"at {number(worst.value)} the score falls to {score(worst.mean)}"
 
 
 def unjudged(findings: Findings) -> str:
@@ -141,8 +149,8 @@ def unseen(resolution: float | None, seeds: int) -> str:
     if resolution is None:
         return "How small a difference could have been seen is not known."
     return (
-        f"No difference larger than about {resolution:.2g} was there to be seen; a smaller one "
-        f"could not have been seen with {seeds} seeds."
+        f"No difference larger than about {resolution:.2g} shows; a smaller one could not have "
+        f"been seen with {seeds} seeds."
     )
 
 
@@ -196,4 +204,17 @@ def best_line(findings: Findings) -> str:
     return (
         f"Best configuration ({findings.trial_id}): {point}; mean {metric_name(findings.metric)} "
         f"{score(findings.mean)} over {seeds}{noise}."
+    )
+
+
+def interplay(interaction: Interaction) -> str:
+    """One map's reading as a sentence."""
+    pair = " and ".join(map(title, interaction.names))
+    judged = [(low, high) for _, low, high in interaction.surplus.values() if low is not None]
+    if not judged:
+        return f"{pair}: whether they depend on one another cannot be told from these runs."
+    clear = sum(high is not None and (low > 0 or high < 0) for low, high in judged)
+    return (
+        f"{pair}: at {clear} of {len(judged)} pairs the score differs from what the two single "
+        "changes add up to (its 95 % interval leaves out zero)."
     )

@@ -35,7 +35,7 @@ Truth = Callable[[Any], float | None]
 TRUTHS: dict[str, Truth] = {
     "cross.theta": lambda v: 0.72 - 0.35 * (v - 0.12) ** 2,
     "cross.mu": lambda _: 0.72,
-    "cross.eta": lambda v: 0.7 + 0.008 * (v - 2),
+    "cross.eta": lambda v: 0.696 + 0.012 * (v - 2),
     "loss.alpha": lambda _: 0.72,
     "loss.beta": lambda v: 0.72 if v < 5e-3 else 0.6 if v < 5e-2 else 0.3,
     "train.learning_rate": lambda v: 0.72 - 0.2 * abs(v - 3e-5) * 1e4 if v < 9e-5 else None,
