@@ -23,6 +23,7 @@ from search.tables import (
     costs,
     escaped,
     markdown,
+    origin,
     ranking,
     values,
     write_runs,
@@ -177,29 +178,3 @@ def picture(figure: Figure, name: str, alt: str, folder: Path, about: Mapping[st
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     code = base64.b64encode(drawn.getvalue()).decode()
     return Picture(f"{FOLDER}/{file.name}", alt, f"data:image/svg+xml;base64,{code}")
-
-
-def origin(findings: Findings, provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Where the findings come from, as names and texts."""
-    changed = provenance.get("uncommitted_changes")
-    rows = {
-        "study": findings.study,
-        "metric": findings.metric,
-        "incumbent": findings.trial_id,
-        "seeds": ", ".join(map(str, findings.seeds)),
-    }
-    for key, value in provenance.items():
-        if key != "uncommitted_changes":
-            rows[key.replace("_", " ")] = as_text(value)
-    if changed is not None and "revision" in rows:
-        rows["revision"] += " with uncommitted changes" if changed else ", nothing uncommitted"
-    return rows
-
-
-def as_text(value: Any) -> str:
-    """A value of the provenance on one line."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {as_text(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(as_text, value))
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

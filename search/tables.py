@@ -1,11 +1,12 @@
 """The curves as tables: CSV files for machines, rows of text for reports and TensorBoard."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from search.costs import PhaseCost
-from search.findings import Curve, Findings, Importance, Run
+from search.findings import Curve, Findings, Importance, Level, Run
 from search.view import clock, number
 from search.wording import best_level, between, chance, safe_range, score, title
 
@@ -126,10 +127,17 @@ def values(curve: Curve) -> Rows:
                 "" if own else score(level.difference, sign=True),
                 "" if own else between(level.difference_low, level.difference_high, sign=True),
                 "" if own else chance(level.p),
-                "" if own else "yes" if level.survives else "no",
+                "" if own else survival(level),
             ]
         )
     return rows
+
+
+def survival(level: Level) -> str:
+    """Whether the difference survives Holm's correction; a dash where it was not tested."""
+    if level.p is None:
+        return "-"
+    return "yes" if level.survives else "no"
 
 
 def costs(phases: Sequence[PhaseCost]) -> Rows:
@@ -154,3 +162,29 @@ def escaped(text: str) -> str:
     for sign in ("\\", "|", "*", "_", "`", "<", "[", "#"):
         text = text.replace(sign, "\\" + sign)
     return " ".join(text.split())
+
+
+def origin(findings: Findings, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Where the findings come from, as names and texts."""
+    changed = provenance.get("uncommitted_changes")
+    rows = {
+        "study": findings.study,
+        "metric": findings.metric,
+        "incumbent": findings.trial_id,
+        "seeds": ", ".join(map(str, findings.seeds)),
+    }
+    for key, value in provenance.items():
+        if key != "uncommitted_changes":
+            rows[key.replace("_", " ")] = as_text(value)
+    if changed is not None and "revision" in rows:
+        rows["revision"] += " with uncommitted changes" if changed else ", nothing uncommitted"
+    return rows
+
+
+def as_text(value: Any) -> str:
+    """A value of the provenance on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {as_text(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(as_text, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

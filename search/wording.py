@@ -118,7 +118,7 @@ def reading(curve: Curve, findings: Findings) -> str:
         f"{number(best.value)}.",
         "flat": "Flat: no value differs from the incumbent beyond chance. "
         + unseen(curve.resolution, len(findings.seeds)),
-        "unjudged": f"Not judged: {unjudged(findings)}. The means reach from {score(worst.mean)} "
+        "unjudged": f"Not judged, {unjudged(findings)}. The means reach from {score(worst.mean)} "
         f"to {score(best.mean)}.",
     }[curve.verdict]
     safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
@@ -135,7 +135,7 @@ def fall(curve: Curve, worst: Level) -> str:
 
 def unjudged(findings: Findings) -> str:
     """Why a curve with scores has no verdict."""
-    return "with one seed chance cannot be told" if few_seeds(findings) else "too few runs"
+    return "since one seed tells nothing of chance" if few_seeds(findings) else "for want of runs"
 
 
 def surviving(curve: Curve) -> str:
@@ -177,14 +177,21 @@ def headline(findings: Findings) -> list[str]:
     if groups["flat"]:
         lines.append(f"No effect seen: {names(groups['flat'])}. {blind(groups['flat'])}")
     if groups["unjudged"]:
-        lines.append(f"Not judged: {names(groups['unjudged'])}, {unjudged(findings)}.")
+        lines.append(f"Not judged, {unjudged(findings)}: {names(groups['unjudged'])}.")
     return [*lines, best_line(findings)]
 
 
 def names(curves: Sequence[Curve]) -> str:
     """Settings in a row, each with the span of its means."""
-    spans = [f" ({curve.effect:.2g})" if curve.effect is not None else "" for curve in curves]
-    return listed([f"{title(curve.name)}{span}" for curve, span in zip(curves, spans, strict=True)])
+    return listed([spanned(title(curve.name), curve.effect) for curve in curves])
+
+
+def spanned(name: str, effect: float | None) -> str:
+    """A setting with the span of its means in brackets."""
+    if effect is None:
+        return name
+    span = f"span {effect:.2g}"
+    return f"{name[:-1]}; {span})" if name.endswith(")") else f"{name} ({span})"
 
 
 def blind(curves: Sequence[Curve]) -> str:
