@@ -21,6 +21,9 @@ from search.wording import headline, reading, title
 CURVES = "sensitivity"
 """Run of the curves, beside those of the trials."""
 
+VIEW = f"#custom_scalars&regexInput={CURVES}"
+"""End of the address at which TensorBoard shows the curves: beyond 40 runs it selects none itself."""
+
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
 
@@ -77,8 +80,11 @@ class Board:
         writer = self.writer(CURVES)
         for curve in findings.curves:
             show(writer, curve, findings)
-        charts = {short(curve.name): ["Margin", margin(curve)] for curve in findings.curves}
-        writer.add_custom_scalars({"sensitivity": charts})
+        charts = {
+            f"{title(curve.name)}: {curve.verdict}": ["Margin", margin(curve)]
+            for curve in reversed(findings.curves)  # TensorBoard shows the last chart first
+        }
+        writer.add_custom_scalars({CURVES: charts})
         writer.add_figure("curves/overview", draw_overview(findings), close=False)
         writer.add_figure("curves/ranking", draw_ranking(findings), close=False)
         for pair in findings.interactions:

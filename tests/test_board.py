@@ -231,6 +231,10 @@ def test_with_one_seed_the_band_has_no_width(tmp_path: Path) -> None:
     assert points(run, "beta/low") == points(run, "beta/mean") == points(run, "beta/high")
 
 
+def question(address: str, body: Any) -> Request:
+    return Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
 def wait_for(request: str | Request, expected: str) -> Any:
     """The server's answer, once it has read what is expected."""
     text = ""
@@ -280,10 +284,13 @@ def test_tensorboard_itself_shows_all_of_it(server: Any) -> None:
     assert "curves/overview" in wait_for(f"{plugin}/images/tags", "curves/ranking")["sensitivity"]
     layout = wait_for(f"{plugin}/custom_scalars/layout", "category")
     charts = layout["category"][0]["chart"]
-    assert [chart["title"] for chart in charts][:2] == ["beta", "learning_rate"]
-    series = charts[0]["margin"]["series"]
+    assert [chart["title"] for chart in charts][-2:] == [
+        "learning rate: cliff",
+        "β (beta): cliff",
+    ]
+    series = charts[-1]["margin"]["series"]
     assert series == [{"value": "beta/mean", "lower": "beta/low", "upper": "beta/high"}]
-    experiment = wait_for(f"{plugin}/hparams/experiment", "domainInterval")
+    experiment = wait_for(question(f"{plugin}/hparams/experiment", {}), "domainInterval")
     domains = {info["name"]: info for info in experiment["hparamInfos"]}
     assert domains["theta"]["domainInterval"] == {"minValue": 0.0, "maxValue": 0.5}
     ask = {
@@ -292,8 +299,7 @@ def test_tensorboard_itself_shows_all_of_it(server: Any) -> None:
         "aggregationType": "AGGREGATION_AVG",
         "sliceSize": 10,
     }
-    request = Request(f"{plugin}/hparams/session_groups", json.dumps(ask).encode())
-    groups = wait_for(request, '"c"')["sessionGroups"]
+    groups = wait_for(question(f"{plugin}/hparams/session_groups", ask), '"c"')["sessionGroups"]
     runs = [[session["name"] for session in group["sessions"]] for group in groups]
     assert runs == [["a", "b"], ["c"]]
     assert groups[0]["metricValues"][0]["value"] == pytest.approx(0.6)
