@@ -22,7 +22,7 @@ CURVES = "sensitivity"
 """Run of the curves, beside those of the trials."""
 
 VIEW = f"#custom_scalars&regexInput={CURVES}"
-"""End of the address at which TensorBoard shows the curves: beyond 40 runs it selects none itself."""
+"""End of the address that shows the curves: beyond 40 runs TensorBoard selects none itself."""
 
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""

@@ -173,6 +173,7 @@ def picture(figure: Figure, name: str, alt: str, folder: Path, about: Mapping[st
     kept = {key: about[key] for key in ("study", "data hash", "revision") if key in about}
     settings: dict[str, Any] = {"format": "png", "dpi": DOTS_PER_INCH, "metadata": kept}
     atomically(file, lambda new: figure.savefig(new, **settings))
+    figure.set_layout_engine("none")  # it was found for the PNG
     drawn = BytesIO()
     with mpl.rc_context({"svg.hashsalt": name}):  # the same findings give the same page
         figure.savefig(drawn, format="svg", metadata={"Date": None})
