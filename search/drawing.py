@@ -58,7 +58,7 @@ def draw_overview(findings: Findings) -> Figure:
             axes.set_ylabel(metric_name(findings.metric))
     for axes in grid[len(findings.curves) :]:
         axes.set_axis_off()
-    legend(figure, list(grid[: len(findings.curves)]), columns=6)
+    legend(figure, list(grid[: len(findings.curves)]), columns=int(1.5 * columns))
     return figure
 
 
@@ -219,7 +219,7 @@ def scores(axes: Axes, curve: Curve, findings: Findings) -> None:
         axes.plot(*zip(*scored, strict=True), "o", label="one run", **dots)
     known = [level for level in curve.levels if level.mean is not None]
     if not known:
-        axes.text(0.5, 0.8, NO_SCORE, transform=axes.transAxes, ha="center", color=GREY)
+        axes.text(0.5, 0.35, NO_SCORE, transform=axes.transAxes, ha="center", color=GREY)
         return
     line = "" if isinstance(curve.knob, Choice) else "-"
     places = [place(curve.knob, level.value) for level in curve.levels]

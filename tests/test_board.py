@@ -238,7 +238,7 @@ def question(address: str, body: Any) -> Request:
 def wait_for(request: str | Request, expected: str) -> Any:
     """The server's answer, once it has read what is expected."""
     text = ""
-    for _ in range(100):
+    for _ in range(250):
         try:
             with urlopen(request, timeout=5) as answer:
                 text = answer.read().decode()
