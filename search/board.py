@@ -1,14 +1,28 @@
 """A study in TensorBoard: one run a trial, with its settings as HParams, and the curves."""
 
+import math
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
+from search.comparison import draw_interaction, draw_ranking
+from search.drawing import draw_curve, draw_overview
+from search.findings import Curve, Findings
+from search.hparams import SCORE, experiment, session
 from search.ledger import Entry
-from search.space import short
+from search.space import Space, Whole, short
+from search.tables import escaped, markdown, origin, values
+from search.wording import headline, reading, title
+
+CURVES = "sensitivity"
+"""Run of the curves, beside those of the trials."""
+
+VIEW = f"#custom_scalars&regexInput={CURVES}"
+"""End of the address that shows the curves: beyond 40 runs TensorBoard selects none itself."""
 
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
@@ -20,6 +34,7 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.writers: dict[str, SummaryWriter] = {}
+        self.undeclared: Any = None
 
     def writer(self, run: str) -> SummaryWriter:
         """The event file of a run."""
@@ -36,18 +51,49 @@ class Board:
             tag = f"{group}/{rest}" if group in ("train", "valid") and rest else name
             self.writer(trial_id).add_scalar(tag, value, int(figures["epoch"]))
 
+    def declare(self, space: Space, metric: str) -> None:
+        """Tell HParams what is searched and over which domains, in the next trial's run."""
+        self.undeclared = experiment(space, metric)
+
     def end(self, entry: Entry) -> None:
         """A trial's settings and its score, in the run it has already (no ghost run)."""
         writer = self.writer(entry.trial_id)
-        settings: dict[str, Any] = {short(name): value for name, value in entry.point.items()}
-        settings |= {"phase": entry.phase, "seed": entry.seed}
-        score = {"best": entry.value if entry.value is not None else float("nan")}
-        for summary in hparams(settings, score):
+        records = session(entry) if self.undeclared is None else [self.undeclared, *session(entry)]
+        self.undeclared = None
+        for summary in records:
             writer.file_writer.add_summary(summary)
         if entry.value is None:
-            writer.add_scalar("best", score["best"], 0)  # without one HParams leaves the trial out
+            writer.add_scalar(SCORE, math.nan, 0)  # without one HParams leaves the trial out
         writer.close()
         del self.writers[entry.trial_id]
+
+    def findings(self, findings: Findings, provenance: Mapping[str, Any] | None = None) -> None:
+        """The curves, in a run of their own; they take the place of earlier ones.
+
+        Args:
+            findings: what to show.
+            provenance: where it comes from.
+        """
+        if CURVES in self.writers:
+            self.writers.pop(CURVES).close()
+        shutil.rmtree(self.folder / CURVES, ignore_errors=True)
+        writer = self.writer(CURVES)
+        for curve in findings.curves:
+            show(writer, curve, findings)
+        charts = {
+            f"{title(curve.name)}: {curve.verdict}": ["Margin", margin(curve)]
+            for curve in reversed(findings.curves)  # TensorBoard shows the last chart first
+        }
+        writer.add_custom_scalars({CURVES: charts})
+        writer.add_figure("curves/overview", draw_overview(findings), close=False)
+        writer.add_figure("curves/ranking", draw_ranking(findings), close=False)
+        for pair in findings.interactions:
+            name = "-".join(map(short, pair.names))
+            writer.add_figure(f"interactions/{name}", draw_interaction(pair, findings), close=False)
+        origins = [["what", "value"], *map(list, origin(findings, provenance or {}).items())]
+        lines = [*(f"- {escaped(line)}" for line in headline(findings)), "", markdown(origins)]
+        writer.add_text("findings", "\n".join(lines))
+        writer.flush()
 
     def curve(self, knob: str, figure: Figure, means: list[float]) -> None:
         """A sensitivity curve: as a picture, and its means by number of the value."""
@@ -63,3 +109,40 @@ class Board:
         for writer in self.writers.values():
             writer.close()
         self.writers.clear()
+
+
+def margin(curve: Curve) -> list[str]:
+    """Tags of a curve's mean and of the ends of its interval."""
+    return [f"{short(curve.name)}/{part}" for part in ("mean", "low", "high")]
+
+
+def step(curve: Curve, place: int) -> int:
+    """Where a value stands on TensorBoard's axis, which knows whole numbers only.
+
+    Args:
+        curve: the curve.
+        place: the value's place among the curve's values, from 0.
+    """
+    value = curve.levels[place].value
+    return int(value) if isinstance(curve.knob, Whole) else place
+
+
+def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
+    """One curve: as a margin chart, as a picture and in words, each under a tag of its own.
+
+    A picture and a scalar under one tag are both hidden by TensorBoard.
+    """
+    for place, level in enumerate(curve.levels):
+        if level.mean is None:
+            continue
+        low = level.mean if level.low is None else level.low
+        high = level.mean if level.high is None else level.high
+        for tag, height in zip(margin(curve), (level.mean, low, high), strict=True):
+            writer.add_scalar(tag, height, step(curve, place))
+    key = short(curve.name)
+    writer.add_figure(f"curves/{key}", draw_curve(curve, findings), close=False)
+    head, *rows = values(curve)
+    steps = [["step", *head], *([str(step(curve, n)), *row] for n, row in enumerate(rows))]
+    told = [f"**{escaped(title(curve.name))}: {curve.verdict}**", reading(curve, findings)]
+    words = [*told, *([curve.alarm] if curve.alarm else [])]
+    writer.add_text(f"verdict/{key}", "\n\n".join([*words, markdown(steps)]))

@@ -35,6 +35,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     def __init__(self, study: Study, folder: Path, ledger: Ledger, view: View) -> None:
         self.study, self.folder, self.ledger, self.view = study, folder, ledger, view
         self.board = Board(folder / "tensorboard")
+        self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
         self.failures: list[str] = []
 

@@ -1,0 +1,190 @@
+"""The curves as tables: CSV files for machines, rows of text for reports and TensorBoard."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.costs import PhaseCost
+from search.findings import Curve, Findings, Importance, Level, Run
+from search.view import clock, number
+from search.wording import best_level, between, chance, safe_range, score, title
+
+Rows = list[list[str]]
+"""A table: the head, then its rows."""
+
+RUN_COLUMNS = ("value", "seed", "metric", "budget", "trial_id", "phase")
+SUMMARY_COLUMNS = (
+    "knob",
+    "verdict",
+    "effect",
+    "resolution",
+    "best_value",
+    "incumbent_value",
+    "safe_low",
+    "safe_high",
+    "ped_anova",
+    "ped_anova_low",
+    "ped_anova_high",
+    "fanova",
+    "fanova_low",
+    "fanova_high",
+    "disagree",
+    "alarm",
+)
+
+
+def atomically(file: Path, write: Callable[[Path], None]) -> None:
+    """Write a file so that readers see the old one or the new one, never half of it."""
+    new = file.with_name(f".{file.name}.new")
+    write(new)
+    new.replace(file)
+
+
+def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:
+    """A CSV file; None is an empty cell."""
+
+    def write(new: Path) -> None:
+        with new.open("w", newline="", encoding="utf-8") as stream:
+            table = csv.writer(stream)
+            for row in rows:
+                table.writerow(["" if cell is None else cell for cell in row])
+
+    atomically(file, write)
+
+
+def write_runs(runs: Sequence[Run], file: Path) -> None:
+    """One row a run; a failed run has no metric."""
+    write_rows(file, [RUN_COLUMNS, *([getattr(r, c) for c in RUN_COLUMNS] for r in runs)])
+
+
+def write_summary(findings: Findings, file: Path) -> None:
+    """One row a setting, the strongest first."""
+    write_rows(file, [SUMMARY_COLUMNS, *(summary(curve, findings) for curve in findings.curves)])
+
+
+def summary(curve: Curve, findings: Findings) -> list[object]:
+    """One setting's row in `summary.csv`."""
+    best = best_level(curve)
+    safe = [curve.safe[0], curve.safe[-1]] if curve.safe else [None, None]
+    return [
+        curve.name,
+        curve.verdict,
+        curve.effect,
+        curve.resolution,
+        best.value if best else None,
+        curve.incumbent,
+        *safe,
+        *bounds(findings.ped_anova.get(curve.name)),
+        *bounds(findings.fanova.get(curve.name)),
+        "yes" if curve.name in findings.disagree else "no",
+        curve.alarm,
+    ]
+
+
+def bounds(found: Importance | None) -> list[float | None]:
+    """A share with its interval, three cells."""
+    return [found.share, found.low, found.high] if found else [None, None, None]
+
+
+def ranking(findings: Findings) -> Rows:
+    """The settings, the strongest first, for a reader."""
+    head = ["setting", "verdict", "effect", "resolution", "incumbent", "best", "safe"]
+    shown = bool(findings.ped_anova or findings.fanova)
+    rows = [[*head, *(["PED-ANOVA", "fANOVA", "disagree"] if shown else [])]]
+    for curve in findings.curves:
+        best = best_level(curve)
+        row = [title(curve.name), curve.verdict, score(curve.effect), score(curve.resolution)]
+        row += [number(curve.incumbent), number(best.value) if best else "-", safe_range(curve)]
+        if shown:
+            shares = (findings.ped_anova.get(curve.name), findings.fanova.get(curve.name))
+            row += [share(found) for found in shares]
+            row.append("yes" if curve.name in findings.disagree else "")
+        rows.append(row)
+    return rows
+
+
+def share(found: Importance | None) -> str:
+    """A share with its interval, for a reader."""
+    if found is None:
+        return "-"
+    return f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
+
+
+def values(curve: Curve) -> Rows:
+    """What is known at each value of a setting, for a reader."""
+    head = ["value", "n", "failed", "mean", "95 % interval", "difference", "95 % interval"]
+    rows = [[*head, "p", "survives Holm"]]
+    for level in curve.levels:
+        own = level.value == curve.incumbent
+        rows.append(
+            [
+                number(level.value) + (" (incumbent)" if own else ""),
+                str(len(level.scores)),
+                str(level.failed),
+                score(level.mean),
+                between(level.low, level.high),
+                "" if own else score(level.difference, sign=True),
+                "" if own else between(level.difference_low, level.difference_high, sign=True),
+                "" if own else chance(level.p),
+                "" if own else survival(level),
+            ]
+        )
+    return rows
+
+
+def survival(level: Level) -> str:
+    """Whether the difference survives Holm's correction; a dash where it was not tested."""
+    if level.p is None:
+        return "-"
+    return "yes" if level.survives else "no"
+
+
+def costs(phases: Sequence[PhaseCost]) -> Rows:
+    """What each phase took, for a reader."""
+    head = ["phase", "trials", "stopped early", "failed", "epochs", "device time"]
+    rows = [[*head, "epochs saved", "device time saved, about"]]
+    for p in phases:
+        counts = [p.trials, p.stopped, p.failed, p.epochs]
+        saved = [str(p.saved_epochs), clock(p.saved_seconds)]
+        rows.append([p.phase, *map(str, counts), clock(p.device_seconds), *saved])
+    return rows
+
+
+def markdown(rows: Rows) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown takes as it is."""
+    for sign in ("\\", "|", "*", "_", "`", "<", "[", "#"):
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())
+
+
+def origin(findings: Findings, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Where the findings come from, as names and texts."""
+    changed = provenance.get("uncommitted_changes")
+    rows = {
+        "study": findings.study,
+        "metric": findings.metric,
+        "incumbent": findings.trial_id,
+        "seeds": ", ".join(map(str, findings.seeds)),
+    }
+    for key, value in provenance.items():
+        if key != "uncommitted_changes":
+            rows[key.replace("_", " ")] = as_text(value)
+    if changed is not None and "revision" in rows:
+        rows["revision"] += " with uncommitted changes" if changed else ", nothing uncommitted"
+    return rows
+
+
+def as_text(value: Any) -> str:
+    """A value of the provenance on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {as_text(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(as_text, value))
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

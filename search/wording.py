@@ -1,0 +1,227 @@
+"""What we call things, and what a verdict means in plain words: the same in every place."""
+
+from collections.abc import Sequence
+
+from search.findings import Curve, Findings, Interaction, Level, Verdict
+from search.space import Choice, short
+from search.view import number
+
+SYMBOLS = {"theta": "θ", "mu": "μ", "eta": "η", "alpha": "α", "beta": "β"}  # noqa: RUF001
+MEANINGS = {
+    "theta": "share of tokens exchanged",
+    "mu": "plain layers before the first exchange",
+    "eta": "last layer that exchanges",
+    "alpha": "weight of the image-captioning loss",
+    "beta": "weight of the text-to-image loss",
+}
+METRICS = {
+    "valid_f1": "validation F1",
+    "valid_f1_official": "validation F1 (official script)",
+    "valid_accuracy": "validation accuracy",
+    "valid_weighted_f1": "validation weighted F1",
+}
+VERDICTS: dict[Verdict, str] = {
+    "cliff": "some legal value loses most of the gain over the trivial baseline",
+    "sensitive": "some value differs from the incumbent beyond chance",
+    "flat": "no value differs from the incumbent beyond chance",
+    "unjudged": "cannot be told from these runs",
+}
+"""What each verdict says, in the order of their weight."""
+
+ONE_SEED = "one seed: no interval"
+NO_SCORE = "no run ended with a score"
+
+
+def title(name: str) -> str:
+    """A setting's name for a reader: its symbol in the paper, or words."""
+    key = short(name)
+    return f"{SYMBOLS[key]} ({key})" if key in SYMBOLS else key.replace("_", " ")
+
+
+def meaning(name: str) -> str:
+    """What a setting of the paper does; nothing where its name says it."""
+    return MEANINGS.get(short(name), "")
+
+
+def metric_name(metric: str) -> str:
+    """A metric as a reader says it."""
+    return METRICS.get(metric, metric.replace("_", " "))
+
+
+def score(value: float | None, sign: bool = False) -> str:
+    """A score or a difference of scores, to four places; a dash where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:+.4f}" if sign else f"{value:.4f}"
+
+
+def between(low: float | None, high: float | None, sign: bool = False) -> str:
+    """An interval; a dash where there is none."""
+    if low is None or high is None:
+        return "-"
+    return f"{score(low, sign)} to {score(high, sign)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a row, as in `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def chance(p: float | None) -> str:
+    """A p-value, to two digits."""
+    if p is None:
+        return "-"
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def safe_range(curve: Curve) -> str:
+    """The values that are not worse than the incumbent by more than the noise floor."""
+    if not curve.safe:
+        return "-"
+    if isinstance(curve.knob, Choice):
+        return listed([number(value) for value in curve.safe])
+    if len(curve.safe) == 1:
+        return f"{number(curve.safe[0])} only"
+    return f"{number(curve.safe[0])} to {number(curve.safe[-1])}"
+
+
+def best_level(curve: Curve) -> Level | None:
+    """The value with the highest mean."""
+    return max((v for v in curve.levels if v.mean is not None), key=height, default=None)
+
+
+def worst_level(curve: Curve) -> Level | None:
+    """The value with the lowest mean."""
+    return min((v for v in curve.levels if v.mean is not None), key=height, default=None)
+
+
+def height(level: Level) -> float:
+    """Its mean, below all others where it has none."""
+    return float("-inf") if level.mean is None else level.mean
+
+
+def few_seeds(findings: Findings) -> bool:
+    """Whether there is nothing to draw an interval from."""
+    return len(findings.seeds) < 2
+
+
+def reading(curve: Curve, findings: Findings) -> str:
+    """One curve's verdict as a sentence or two."""
+    best, worst = best_level(curve), worst_level(curve)
+    if best is None or worst is None:
+        return f"Not judged: {NO_SCORE}."
+    told = {
+        "cliff": f"Cliff: {fall(curve, worst)}; best is {number(best.value)} with "
+        f"{score(best.mean)}, and no learning at all gives {score(findings.baseline)}.",
+        "sensitive": f"Sensitive: {surviving(curve)} from the incumbent beyond chance; the means "
+        f"reach from {score(worst.mean)} at {number(worst.value)} to {score(best.mean)} at "
+        f"{number(best.value)}.",
+        "flat": "Flat: no value differs from the incumbent beyond chance. "
+        + unseen(curve.resolution, len(findings.seeds)),
+        "unjudged": f"Not judged, {unjudged(findings)}. The means reach from {score(worst.mean)} "
+        f"to {score(best.mean)}.",
+    }[curve.verdict]
+    safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
+    return " ".join([told, *failures(curve), *safe])
+
+
+def fall(curve: Curve, worst: Level) -> str:
+    """Where a cliff is: where nothing survived, else the lowest mean."""
+    dead = [number(v.value) for v in curve.levels if v.mean is None and v.failed]
+    if dead:
+        return f"every run at {listed(dead)} failed or diverged"
+    return f"at {number(worst.value)} the score falls to {score(worst.mean)}"
+
+
+def unjudged(findings: Findings) -> str:
+    """Why a curve with scores has no verdict."""
+    return "since one seed tells nothing of chance" if few_seeds(findings) else "for want of runs"
+
+
+def surviving(curve: Curve) -> str:
+    """How many values differ from the incumbent."""
+    count = sum(level.survives for level in curve.levels)
+    return f"{count} of {len(curve.levels)} values {'differs' if count == 1 else 'differ'}"
+
+
+def unseen(resolution: float | None, seeds: int) -> str:
+    """What a flat curve cannot exclude."""
+    if resolution is None:
+        return "How small a difference could have been seen is not known."
+    return (
+        f"No difference larger than about {resolution:.2g} shows; a smaller one could not have "
+        f"been seen with {seeds} seeds."
+    )
+
+
+def failures(curve: Curve) -> list[str]:
+    """A sentence on runs that failed or diverged, where there are any."""
+    failed = [(number(level.value), level.failed) for level in curve.levels if level.failed]
+    if not failed:
+        return []
+    runs = sum(count for _, count in failed)
+    return [f"{runs} failed or diverged, at {listed([value for value, _ in failed])}."]
+
+
+def headline(findings: Findings) -> list[str]:
+    """What the study found, a sentence each: what matters, what does not, what is best."""
+    groups = {
+        verdict: [curve for curve in findings.curves if curve.verdict == verdict]
+        for verdict in VERDICTS
+    }
+    lines = []
+    if groups["cliff"]:
+        lines.append(f"Handle with care, a wrong value ruins the score: {names(groups['cliff'])}.")
+    if groups["sensitive"]:
+        lines.append(f"Worth tuning: {names(groups['sensitive'])}.")
+    if groups["flat"]:
+        lines.append(f"No effect seen: {names(groups['flat'])}. {blind(groups['flat'])}")
+    if groups["unjudged"]:
+        lines.append(f"Not judged, {unjudged(findings)}: {names(groups['unjudged'])}.")
+    return [*lines, best_line(findings)]
+
+
+def names(curves: Sequence[Curve]) -> str:
+    """Settings in a row, each with the span of its means."""
+    return listed([spanned(title(curve.name), curve.effect) for curve in curves])
+
+
+def spanned(name: str, effect: float | None) -> str:
+    """A setting with the span of its means in brackets."""
+    if effect is None:
+        return name
+    span = f"span {effect:.2g}"
+    return f"{name[:-1]}; {span})" if name.endswith(")") else f"{name} ({span})"
+
+
+def blind(curves: Sequence[Curve]) -> str:
+    """What flat curves, all together, cannot exclude."""
+    known = [curve.resolution for curve in curves if curve.resolution is not None]
+    if not known:
+        return unseen(None, 0)
+    return f"Differences smaller than about {max(known):.2g} could not have been seen."
+
+
+def best_line(findings: Findings) -> str:
+    """The best configuration and how good it is."""
+    count = len(findings.seeds)
+    seeds = "one seed" if count == 1 else f"{count} seeds"
+    noise = "" if findings.noise is None else f", noise floor {findings.noise:.2g}"
+    point = ", ".join(f"{title(name)} {number(v)}" for name, v in findings.point.items())
+    return (
+        f"Best configuration ({findings.trial_id}): {point}; mean {metric_name(findings.metric)} "
+        f"{score(findings.mean)} over {seeds}{noise}."
+    )
+
+
+def interplay(interaction: Interaction) -> str:
+    """One map's reading as a sentence."""
+    pair = " and ".join(map(title, interaction.names))
+    judged = [(low, high) for _, low, high in interaction.surplus.values() if low is not None]
+    if not judged:
+        return f"{pair}: whether they depend on one another cannot be told from these runs."
+    clear = sum(high is not None and (low > 0 or high < 0) for low, high in judged)
+    return (
+        f"{pair}: at {clear} of {len(judged)} pairs the score differs from what the two single "
+        "changes add up to (its 95 % interval leaves out zero)."
+    )

@@ -1,0 +1,63 @@
+"""The ranking and the maps, read back from their axes."""
+
+from io import BytesIO
+from typing import Any
+
+from matplotlib.figure import Figure
+from sample_findings import failed_curve, findings, interaction, one_seed
+
+from search.comparison import draw_interaction, draw_ranking
+from search.findings import Interaction
+
+
+def rendered(figure: Figure) -> list[Any]:
+    """The axes of a figure that could be drawn without a warning."""
+    file = BytesIO()
+    figure.savefig(file, dpi=40)
+    return list(figure.axes)
+
+
+def words(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_the_strongest_setting_stands_on_top_with_its_verdict() -> None:
+    effects, shares = rendered(draw_ranking(findings()))
+    assert effects.get_yticklabels()[0].get_text() == "β (beta)"
+    assert effects.get_ylim()[0] > effects.get_ylim()[1]  # downwards
+    assert words(effects)[0] == "0.43  cliff"
+    assert "disagrees" in words(shares)
+
+
+def test_without_importances_there_is_one_panel() -> None:
+    (effects,) = rendered(draw_ranking(one_seed()))
+    assert all("unjudged" in text for text in words(effects))
+
+
+def test_verdicts_differ_in_more_than_colour() -> None:
+    effects, _ = rendered(draw_ranking(findings()))
+    hatches = {bar.get_hatch() for bar in effects.patches}
+    assert len(hatches) == 3  # cliff, sensitive, flat
+
+
+def test_a_setting_without_scores_and_a_study_without_curves_can_be_drawn() -> None:
+    (effects,) = rendered(draw_ranking(findings(curves=(failed_curve(),), ped_anova={}, fanova={})))
+    assert words(effects) == ["no score  unjudged"]
+    rendered(draw_ranking(findings(curves=())))
+
+
+def test_a_map_tells_means_surpluses_and_why_a_cell_is_empty() -> None:
+    axes, _ = rendered(draw_interaction(interaction(), findings()))
+    shown = words(axes)
+    assert "0.6900" in shown
+    assert "-0.021 (-0.034 to -0.008)" in shown
+    assert "+0.001" in shown  # no interval with one seed
+    assert shown.count("illegal") == 1
+    assert shown.count("not trained") == 1
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("μ (mu)", "η (eta)")
+
+
+def test_an_empty_map_can_be_drawn() -> None:
+    empty = Interaction(("cross.theta", "loss.beta"), ((0.0, 0.1), (1e-3,)), {}, {})
+    axes, _ = rendered(draw_interaction(empty, findings()))
+    assert words(axes).count("not trained") == 2

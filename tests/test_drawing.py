@@ -1,0 +1,176 @@
+"""What a picture of a curve shows, read back from its axes."""
+
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from sample_findings import (
+    ALARM,
+    build_curve,
+    choice_curve,
+    curve_of,
+    failed_curve,
+    findings,
+    one_seed,
+    run,
+)
+
+from search.drawing import LEAST_SPAN, draw_curve, draw_overview, heights
+from search.findings import Curve
+from search.space import Range, Whole
+
+FINDINGS = findings()
+
+
+def rendered(figure: Figure) -> Any:
+    """The axes of a figure that could be drawn without a warning."""
+    file = BytesIO()
+    figure.savefig(file, dpi=40)
+    assert file.tell() > 1000
+    return figure.axes[0]
+
+
+def lines(axes: Any) -> dict[str, Any]:
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def words(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts if text.get_text()]
+
+
+def curve(values: list[Any], metrics: list[float | None], knob: Any, incumbent: Any) -> Curve:
+    runs = [run(v, 0, m) for v, m in zip(values, metrics, strict=True)]
+    return build_curve("loss.beta", knob, incumbent, values, runs, "unjudged")
+
+
+def test_every_run_is_a_dot_and_every_mean_is_on_the_line() -> None:
+    theta = curve_of("cross.theta")
+    drawn = lines(rendered(draw_curve(theta, FINDINGS)))
+    assert list(drawn["one run"].get_ydata()) == [r.metric for r in theta.runs]
+    assert list(drawn["mean"].get_xdata()) == [level.value for level in theta.levels]
+    assert list(drawn["mean"].get_ydata()) == [level.mean for level in theta.levels]
+
+
+def test_the_verdict_the_axis_and_the_score_are_named() -> None:
+    axes = rendered(draw_curve(curve_of("loss.alpha", "flat"), FINDINGS))
+    assert axes.get_title(loc="left") == "α (alpha): flat"  # noqa: RUF001
+    assert axes.get_xlabel().startswith("α (alpha), log scale")  # noqa: RUF001
+    assert axes.get_ylabel() == "validation F1"
+
+
+def test_each_value_tells_how_many_runs_it_has_and_failures_are_crosses() -> None:
+    alpha = curve_of("loss.alpha", "flat")  # one run failed at the highest value
+    axes = rendered(draw_curve(alpha, FINDINGS))
+    assert {"2", "3", "failed", "safe", "n"} <= set(words(axes))
+    (cross,) = [line for line in axes.get_lines() if line.get_marker() == "x"]
+    assert list(cross.get_xdata()) == [0.1]
+
+
+def test_two_failures_at_a_value_are_counted() -> None:
+    beta = curve([0.1, 0.2, 0.2], [0.5, None, None], Range(low=0.1, high=0.2), 0.1)
+    beta = replace(beta, levels=beta.levels[:2])
+    assert "2" in words(rendered(draw_curve(beta, FINDINGS)))
+
+
+def test_an_alarm_stands_in_the_picture() -> None:
+    axes = rendered(draw_curve(curve_of("cross.eta", alarm=ALARM), FINDINGS))
+    assert ALARM in words(axes)
+
+
+def test_one_seed_has_no_interval_and_says_so() -> None:
+    found = one_seed()
+    figure = draw_curve(found.curves[0], found)
+    axes = rendered(figure)
+    assert not any("interval of" in label for label in lines(axes))
+    assert any("one seed: no interval" in text for text in words(axes))
+
+
+def test_a_log_range_has_a_log_axis_with_powers_of_ten() -> None:
+    axes = rendered(draw_curve(curve_of("loss.beta"), FINDINGS))
+    assert axes.get_xscale() == "log"
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert "$10^{-3}$" in shown
+    assert "$10^{-1}$" in shown
+
+
+def test_a_narrow_log_range_has_ticks_too() -> None:
+    beta = curve([0.02, 0.03], [0.5, 0.6], Range(low=0.02, high=0.03, log=True), 0.02)
+    axes = rendered(draw_curve(beta, FINDINGS))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.02", "0.0245", "0.03"]
+
+
+def test_whole_numbers_have_whole_ticks() -> None:
+    axes = rendered(draw_curve(curve_of("cross.mu", "flat"), FINDINGS))
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_names_stand_side_by_side_without_a_line() -> None:
+    axes = rendered(draw_curve(choice_curve(), FINDINGS))
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == ["auto", "float32", "bf16"]
+    assert lines(axes)["mean"].get_linestyle() == "None"
+
+
+def test_noise_does_not_fill_the_picture() -> None:
+    axes = rendered(draw_curve(curve_of("cross.mu", "flat"), FINDINGS))
+    low, high = axes.get_ylim()
+    assert high - low >= LEAST_SPAN
+
+
+def test_a_long_interval_leaves_the_picture_and_the_runs_stay_readable() -> None:
+    theta = curve_of("cross.theta")
+    wide = replace(theta.levels[0], low=-5.0, high=5.0)
+    low, high = heights([replace(theta, levels=(wide, *theta.levels[1:]))], FINDINGS)
+    assert high - low < 0.3
+    rendered(draw_curve(replace(theta, levels=(wide, *theta.levels[1:])), FINDINGS))
+
+
+@pytest.mark.parametrize(("baseline", "shown"), [(0.21, True), (0.01, False)])
+def test_the_trivial_baseline_is_shown_where_it_is_near(baseline: float, shown: bool) -> None:
+    found = findings(baseline=baseline)
+    axes = rendered(draw_curve(curve_of("loss.beta", "cliff"), found))
+    assert any(label.startswith("without learning") for label in lines(axes)) == shown
+
+
+PLAIN, LOG = Range(low=0.01, high=1), Range(low=0.01, high=1, log=True)
+ODD = {
+    "one value": ([0.1], [0.5]),
+    "all scores equal": ([0.1, 0.2, 0.3], [0.5, 0.5, 0.5]),
+    "one failed": ([0.1, 0.2], [0.5, None]),
+    "the incumbent failed": ([0.1, 0.2], [None, 0.5]),
+    "all failed": ([0.1, 0.2], [None, None]),
+    "no runs": ([], []),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize("knob", [PLAIN, LOG])
+def test_odd_curves_can_be_drawn(case: str, knob: Range) -> None:
+    values, metrics = ODD[case]
+    rendered(draw_curve(curve(values, metrics, knob, 0.1), findings(noise=None)))
+
+
+def test_a_range_of_one_whole_number_can_be_drawn() -> None:
+    rendered(draw_curve(curve([2], [0.5], Whole(low=2, high=2), 2), FINDINGS))
+
+
+def test_a_curve_of_failures_says_so() -> None:
+    axes = rendered(draw_curve(failed_curve(), FINDINGS))
+    assert "no run ended with a score" in words(axes)
+
+
+def test_the_overview_has_all_curves_on_one_scale() -> None:
+    figure = draw_overview(FINDINGS)
+    rendered(figure)
+    shown = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left").split(":")[0] for axes in shown][:2] == [
+        "β (beta)",
+        "learning rate",
+    ]
+    assert len({axes.get_ylim() for axes in shown}) == 1
+
+
+def test_an_overview_of_nothing_can_be_drawn() -> None:
+    draw_overview(findings(curves=())).savefig(BytesIO())

@@ -1,0 +1,104 @@
+"""What a reader is told."""
+
+from dataclasses import replace
+
+import pytest
+from sample_findings import choice_curve, curve_of, failed_curve, findings, interaction, one_seed
+
+from search.findings import Interaction
+from search.wording import (
+    between,
+    chance,
+    headline,
+    interplay,
+    listed,
+    metric_name,
+    reading,
+    safe_range,
+    score,
+    title,
+)
+
+FINDINGS = findings()
+
+
+def test_settings_are_named_as_in_the_paper() -> None:
+    assert title("cross.mu") == "μ (mu)"
+    assert title("train.learning_rate") == "learning rate"
+    assert title("captioner.dropout") == "captioner.dropout"
+
+
+def test_metrics_have_names_for_readers() -> None:
+    assert metric_name("valid_f1") == "validation F1"
+    assert metric_name("some_score") == "some score"
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert [score(None), between(None, None), chance(None)] == ["-", "-", "-"]
+
+
+@pytest.mark.parametrize(("p", "told"), [(0.2049, "0.2"), (0.00012, "0.00012"), (0, "< 0.0001")])
+def test_chances_are_short(p: float, told: str) -> None:
+    assert chance(p) == told
+
+
+def test_words_are_listed() -> None:
+    assert [listed(words) for words in ([], ["a"], ["a", "b", "c"])] == ["", "a", "a, b and c"]
+
+
+def test_flat_says_what_could_not_have_been_seen() -> None:
+    told = reading(curve_of("cross.mu", "flat"), FINDINGS)
+    assert told.startswith("Flat: no value differs from the incumbent beyond chance.")
+    assert "No difference larger than about 0.012 shows" in told
+    assert "not known" in reading(curve_of("cross.mu", "flat", resolution=None), FINDINGS)
+
+
+def test_sensitive_says_how_many_values_and_how_far() -> None:
+    told = reading(curve_of("cross.theta"), FINDINGS)
+    assert "2 of 8 values differ from the incumbent" in told
+    assert "from 0.6689 at 0.5 to" in told
+
+
+def test_cliff_says_where_it_falls() -> None:
+    assert "at 0.1 the score falls to 0.29" in reading(curve_of("loss.beta", "cliff"), FINDINGS)
+
+
+def test_a_cliff_where_nothing_survived_says_so() -> None:
+    told = reading(curve_of("train.learning_rate", "cliff"), FINDINGS)
+    assert "every run at 0.0001 failed or diverged" in told
+    assert "3 failed or diverged, at 0.0001." in told
+
+
+def test_nothing_is_judged_from_one_seed_or_no_score() -> None:
+    found = one_seed()
+    assert "one seed tells nothing of chance" in reading(found.curves[0], found)
+    assert reading(failed_curve(), FINDINGS) == "Not judged: no run ended with a score."
+
+
+def test_safe_values_are_a_range_or_a_list() -> None:
+    theta = curve_of("cross.theta")
+    assert safe_range(theta) == "0 to 0.25"
+    assert safe_range(replace(theta, safe=(0.1,))) == "0.1 only"
+    assert safe_range(replace(theta, safe=())) == "-"
+    assert safe_range(choice_curve()) == "auto and float32"
+
+
+def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> None:
+    care, tune, flat, best = headline(FINDINGS)
+    assert "β (beta; span 0.43) and learning rate (span 0.078)" in care
+    assert "θ (theta" in tune
+    assert "Differences smaller than about 0.012 could not have been seen." in flat
+    assert "θ (theta) 0.1" in best
+    assert "over 3 seeds, noise floor 0.006" in best
+
+
+def test_the_headline_of_one_seed_judges_nothing() -> None:
+    unjudged, best = headline(one_seed())
+    assert unjudged.startswith("Not judged, since one seed tells nothing of chance: β (beta")
+    assert "over one seed." in best
+
+
+def test_a_map_tells_how_often_two_changes_do_not_add_up() -> None:
+    assert "at 1 of 2 pairs" in interplay(interaction())
+    empty = Interaction(("cross.mu", "cross.eta"), ((), ()), {}, {})
+    assert "cannot be told" in interplay(empty)
