@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from search.comparison import draw_interaction, draw_ranking
@@ -93,15 +92,6 @@ class Board:
         origins = [["what", "value"], *map(list, origin(findings, provenance or {}).items())]
         lines = [*(f"- {escaped(line)}" for line in headline(findings)), "", markdown(origins)]
         writer.add_text("findings", "\n".join(lines))
-        writer.flush()
-
-    def curve(self, knob: str, figure: Figure, means: list[float]) -> None:
-        """A sensitivity curve: as a picture, and its means by number of the value."""
-        writer = self.writer("sensitivity")
-        # Not under one tag: TensorBoard then shows neither the picture nor the curve.
-        writer.add_figure(f"curves/{knob}", figure, global_step=0, close=False)
-        for number, mean in enumerate(means):
-            writer.add_scalar(f"sensitivity/{knob}", mean, number)
         writer.flush()
 
     def close(self) -> None:

@@ -111,6 +111,13 @@ def new_folder(root: Path, study: Study, data_hash: str) -> StudyFolder:
     return place
 
 
+def provenance_of(root: Path) -> dict[str, Any]:
+    """Where the figures of a study come from, as its `study.yaml` says."""
+    about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = {**about["provenance"], "metric rule": about["value"]}
+    return found
+
+
 def stored_study(root: Path) -> tuple[Study, str]:
     """The study that a folder holds, and the hash of its data.
 

@@ -42,6 +42,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
         self.devices = devices
+        self.board.declare(self.study.space, self.study.base.metric)
         self.view.start(phase, total, earlier)
 
         def begin(proposal: Proposal) -> dict[str, Any]:

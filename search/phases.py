@@ -3,15 +3,17 @@
 A phase trains only what is not on record, so a study that was interrupted in any of them goes on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
 from muse.evaluate import trivial_score
 from search.best import put_model, read_best, write_best
-from search.cost import phase_cost
+from search.costs import cost, phase_costs
 from search.final import final
+from search.folder import provenance_of
 from search.keeper import best_of
 from search.launch import tune_phase
 from search.plan import (
@@ -24,11 +26,13 @@ from search.plan import (
     strongest_pairs,
     sweep,
 )
+from search.report import write_report
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful
-from search.sensitivity import findings
+from search.sensitivity import findings, with_importances
 from search.settle import settled_plan
 from search.view import clock
+from search.wording import headline
 from search.work import Work
 
 
@@ -100,23 +104,48 @@ def sensitivity(work: Work) -> None:
 
 def tell_cost(work: Work, phase: str) -> None:
     """Say what a phase has cost, and what early stopping saved."""
-    cost = phase_cost(work.study, work.entries(), phase)
-    if not cost.runs:
+    mine = work.entries(phase)
+    if not mine:
         return
+    study = work.study
+    told = cost(phase, mine, study.budget.epochs, study.resources.price_per_hour)
     saved = ""
-    if cost.saved_epochs:
-        whole = cost.epochs + cost.saved_epochs
-        saved = f"; early stopping saved {cost.saved_epochs} of {whole} epochs"
-    money = "" if cost.money is None else f", {cost.money:.2f} in money"
-    spent = f"{clock(cost.device_hours * 3600)} of device time{money}"
-    work.view.say(f"{phase}: {cost.runs} runs, {cost.epochs} epochs, {spent}{saved}")
+    if told.saved_epochs:
+        whole = told.epochs + told.saved_epochs
+        saved = f"; early stopping saved {told.saved_epochs} of {whole} epochs"
+    money = "" if told.money is None else f", {told.money:.2f} in money"
+    spent = f"{clock(told.device_seconds)} of device time{money}"
+    work.view.say(f"{phase}: {told.trials} runs, {told.epochs} epochs, {spent}{saved}")
 
 
 def report(work: Work) -> None:
     """Draw the curves and write the report from what is on record."""
-    best = incumbent(work.study, work.entries())
-    found = findings(work.study, work.entries(), best, trivial_score(work.tensors, work.study.base))
-    raise NotImplementedError(found)
+    study, entries, root = work.study, work.entries(), work.place.root
+    if not study.sensitivity.points:
+        return
+    best = incumbent(study, entries)
+    found = findings(study, entries, best, trivial_score(work.tensors, study.base))
+    found = with_importances(found, study, entries)
+    about = provenance_of(root)
+    spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
+    write_report(found, root, about, spent, notes(read_best(root)))
+    work.keeper.board.findings(found, about)
+    for line in headline(found):
+        work.view.say(line)
+
+
+def notes(best: Mapping[str, Any]) -> list[str]:
+    """What the report says of the final training."""
+    final = best.get("final")
+    if not final:
+        return []
+    test = final["test"]
+    if isinstance(test, Mapping):
+        test = "on test " + ", ".join(f"{name} {value:.4f}" for name, value in test.items())
+    return [
+        f"Final training ({final['trial_id']}), all workers together: {best['metric']} "
+        f"{final['value']:.4f}; {test}. The test split was scored once."
+    ]
 
 
 STEPS: dict[str, Callable[[Work], None]] = {

@@ -5,9 +5,11 @@ where it was good already.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 
 from search.findings import Curve, Findings, Run
+from search.importance import both, disagreements
 from search.inference import levels, noise_floor
 from search.interactions import as_run, changed, interaction
 from search.ledger import Entry
@@ -97,3 +99,10 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
         disagree=(),
         interactions=tuple(found for found in maps if found is not None),
     )
+
+
+def with_importances(found: Findings, study: Study, entries: Sequence[Entry]) -> Findings:
+    """The findings with what the search's own trials say of the settings."""
+    ped_anova, fanova = both(study, entries, study.seed)
+    disagree = disagreements(found.curves, ped_anova, fanova)
+    return replace(found, ped_anova=ped_anova, fanova=fanova, disagree=disagree)

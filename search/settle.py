@@ -3,7 +3,7 @@
 import yaml
 
 from muse.errors import UserError
-from search.cost import Estimate, estimate, smaller
+from search.estimate import Estimate, estimate, smaller
 from search.ledger import Entry
 from search.plan import Plan, run_count
 from search.study import Curves

@@ -13,7 +13,6 @@ from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
 from search.best import read_best
-from search.cost import phase_costs
 from search.folder import StudyFolder, new_folder, old_folder, stored_study
 from search.keeper import Keeper
 from search.ledger import Ledger
@@ -166,8 +165,8 @@ def tell(work: Work) -> None:
         value, what = about["confirmed"]["mean"], f"mean of {study.sensitivity.seeds} more seeds"
     line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
     view.say(f"\n{line}  {settings(about['settings'])}")
-    spent = sum(cost.device_hours for cost in phase_costs(study, work.entries()))
-    view.say(f"trained for {clock(spent * 3600)} of device time in all")
+    spent = sum(entry.device_seconds for entry in work.entries())
+    view.say(f"trained for {clock(spent)} of device time in all")
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
     if (root / "report.html").exists():
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")

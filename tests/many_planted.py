@@ -153,7 +153,9 @@ class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
     def table(self) -> None:
         """Nothing."""
 
-    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
+    ) -> None:
         self.of(trial).on_trial_result(iteration, trials, trial, result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:

@@ -17,7 +17,7 @@ from ray import tune
 from rich.console import Console
 
 from search.findings import Findings
-from search.folder import StudyFolder, new_folder
+from search.folder import new_folder
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.phases import run_phases

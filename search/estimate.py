@@ -1,4 +1,4 @@
-"""What runs cost: measured after each phase, estimated before the curves."""
+"""What the curves will cost, and how they shrink to fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,7 @@ from math import ceil
 from statistics import mean
 
 from search.ledger import Entry
-from search.study import PHASES, Curves, Study
-
-
-@dataclass(frozen=True)
-class PhaseCost:
-    """What a phase has cost so far."""
-
-    phase: str
-    runs: int
-    epochs: int
-    saved_epochs: int
-    """Epochs that early stopping spared."""
-
-    device_hours: float
-    """Hours times the GPUs, or the CPUs where trials hold no GPU."""
-
-    money: float | None
-    """None where the experiment names no price."""
+from search.study import Curves, Study
 
 
 @dataclass(frozen=True)
@@ -42,27 +25,6 @@ def priced(device_hours: float, study: Study) -> float | None:
     """Money for hours of one device."""
     price = study.resources.price_per_hour
     return None if price is None else device_hours * price
-
-
-def phase_cost(study: Study, entries: Sequence[Entry], phase: str) -> PhaseCost:
-    """What the runs of one phase have cost."""
-    mine = [entry for entry in entries if entry.phase == phase]
-    stopped = [entry for entry in mine if entry.state == "stopped"]
-    hours = sum(entry.device_seconds for entry in mine) / 3600
-    return PhaseCost(
-        phase,
-        runs=len(mine),
-        epochs=sum(entry.epochs for entry in mine),
-        saved_epochs=sum(study.budget.epochs - entry.epochs for entry in stopped),
-        device_hours=hours,
-        money=priced(hours, study),
-    )
-
-
-def phase_costs(study: Study, entries: Sequence[Entry]) -> list[PhaseCost]:
-    """The cost of each phase that has begun."""
-    begun = {entry.phase for entry in entries}
-    return [phase_cost(study, entries, phase) for phase in PHASES if phase in begun]
 
 
 def seconds_a_run(entries: Sequence[Entry]) -> float:
