@@ -36,13 +36,13 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.study, self.folder, self.ledger, self.view = study, folder, ledger, view
         self.board = Board(folder / "tensorboard")
         self.board.declare(study.space, study.base.metric)
+        self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
         self.failures: list[str] = []
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
         self.devices = devices
-        self.board.declare(self.study.space, self.study.base.metric)
         self.view.start(phase, total, earlier)
 
         def begin(proposal: Proposal) -> dict[str, Any]:

@@ -115,8 +115,8 @@ class Fences(TrialScheduler):  # type: ignore[misc]
         if self.of(trial):
             self.of(trial).on_trial_add(tune_controller, trial)
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        raise AssertionError(trial)
+    def on_trial_error(self, *told: Any) -> None:
+        raise AssertionError(told)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if self.of(trial):
