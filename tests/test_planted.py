@@ -1,0 +1,89 @@
+"""The planted truth: does a whole study find what is so, and nothing else?"""
+
+from pathlib import Path
+
+import many_planted
+import planted
+import pytest
+import ray
+from many_planted import run_many
+from planted import DEAD, QUALITY, SPEED, run_planted, true_score
+from scipy.stats import binomtest
+
+from search.cluster import connect
+from search.findings import Findings
+from search.ledger import Entry
+from search.quiet import be_quiet
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+STUDIES = 200
+Found = list[tuple[Findings, list[Entry]]]
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> object:
+    be_quiet()
+    for module in (planted, many_planted):  # workers do not have the tests
+        ray.cloudpickle.register_pickle_by_value(module)
+    connect(None)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def studies(local_ray: object, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    return run_many(STUDIES, tmp_path_factory.mktemp("many"))
+
+
+def curve_of(found: Findings, name: str) -> object:
+    return next(curve for curve in found.curves if curve.name == name)
+
+
+def test_a_study_run_phase_by_phase_finds_what_was_planted(
+    local_ray: object, tmp_path: Path
+) -> None:
+    found, entries = run_planted(0, tmp_path)
+    assert found.curves[0].name == QUALITY
+    assert found.curves[0].verdict in ("sensitive", "cliff")
+    assert {entry.state for entry in entries} == {"completed", "stopped"}
+    phases = ("search", "confirm", "sensitivity")
+    seeds = [{e.seed for e in entries if e.phase == phase} for phase in phases]
+    assert sum(map(len, seeds)) == len(set().union(*seeds))  # no phase shares one with another
+
+
+def test_the_setting_that_decides_the_quality_ranks_first(studies: Found) -> None:
+    assert all(found.curves[0].name == QUALITY for found, _ in studies)
+
+
+def test_a_dead_setting_is_flat_but_for_the_stated_error_rate(studies: Found) -> None:
+    """Holm allows 5 % of studies a false finding among all their settings."""
+    alarms = sum(curve_of(found, DEAD).verdict != "flat" for found, _ in studies)
+    assert binomtest(alarms, STUDIES, 0.05, alternative="greater").pvalue > 0.01, alarms
+
+
+def test_a_setting_that_only_decides_the_speed_is_not_called_a_cliff(studies: Found) -> None:
+    assert all(curve_of(found, SPEED).verdict in ("flat", "sensitive") for found, _ in studies)
+
+
+def test_the_intervals_hold_the_truth_as_often_as_they_say(studies: Found) -> None:
+    """Of means, and of differences; several in a study lean on the same runs, so no binomial."""
+    means, differences = [], []
+    for found, _ in studies:
+        there = true_score(found.point)
+        for curve in found.curves:
+            for level in curve.levels:
+                truth = true_score({**found.point, curve.name: level.value})
+                means.append(level.low <= truth <= level.high)
+                if level.difference is not None:
+                    low, high = level.difference_low, level.difference_high
+                    differences.append(low <= truth - there <= high)
+    assert 0.90 <= sum(means) / len(means) <= 0.99
+    assert 0.90 <= sum(differences) / len(differences) <= 0.99
+
+
+def test_stopped_trials_enter_no_curve(studies: Found) -> None:
+    for found, entries in studies:
+        stopped = {entry.trial_id for entry in entries if entry.state == "stopped"}
+        assert stopped  # ASHA was at work
+        assert not any(run.trial_id in stopped for curve in found.curves for run in curve.runs)
