@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from search.drawing import BLUE, GREEN, GREY, LEAST_SPAN, ORANGE, RED, legend
+from search.drawing import BLUE, GREEN, GREY, ORANGE, RED, legend
 from search.findings import Curve, Findings, Importance, Interaction, Verdict
+from search.scales import LEAST_SPAN
 from search.space import ETA, MU, Value
 from search.view import number
 from search.wording import metric_name, score, title
@@ -115,9 +116,7 @@ def draw_interaction(interaction: Interaction, findings: Findings) -> Figure:
     axes.set_ylabel(title(interaction.names[1]))
     axes.set_title(" and ".join(map(title, interaction.names)), loc="left", weight="bold", pad=20)
     note = "small: beyond the sum of both changes, 95 % interval"
-    axes.annotate(
-        note, (0, 1), (0, 6), "axes fraction", "offset points", size=8, color=GREY
-    )  # fmt: skip
+    axes.annotate(note, (0, 1), (0, 6), "axes fraction", "offset points", size=8, color=GREY)
     figure.colorbar(image, ax=axes, label=metric_name(findings.metric))
     return figure
 

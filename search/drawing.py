@@ -7,25 +7,26 @@ has to take a line on trust. Colours are Okabe and Ito's, which all eyes can tel
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETUP
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from search.findings import Curve, Findings, Level
-from search.space import Choice, Knob, Range, Value, Whole
-from search.view import number
+from search.scales import heights, is_log, place, scale
+from search.space import Choice
 from search.wording import NO_SCORE, ONE_SEED, few_seeds, meaning, metric_name, title
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "0.45"
 
-LEAST_SPAN = 0.1
-"""Least height of an axis in units of the score: noise must not look like a cliff."""
-
 FOOT = 0.2
 """Share of a picture's height below the scores: number of runs, failures, safe range."""
+
+LINE = 95
+"""Letters that fit above a picture."""
 
 COLUMNS = 4
 """Curves side by side in the overview."""
@@ -64,12 +65,12 @@ def draw_overview(findings: Findings) -> Figure:
 
 def head(axes: Axes, curve: Curve, findings: Findings) -> None:
     """Name and verdict, and below them what the picture cannot show."""
-    lines = [line for line in (doubt(curve, findings), curve.alarm) if line]
+    lines = [doubt(curve, findings), *wrap(curve.alarm, LINE)]
     axes.set_title(
         f"{title(curve.name)}: {curve.verdict}", loc="left", weight="bold", pad=8 + 12 * len(lines)
     )
     for row, line in enumerate(reversed(lines)):
-        colour = RED if line == curve.alarm else GREY
+        colour = GREY if line is lines[0] else RED
         axes.annotate(
             line, (0, 1), (0, 6 + 12 * row), "axes fraction", "offset points", size=8, color=colour
         )
@@ -115,79 +116,6 @@ def panel(
     about = f"\n{meaning(curve.name)}" if meaning(curve.name) else ""
     axes.set_xlabel(title(curve.name) + (", log scale" if is_log(curve.knob) else "") + about)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def is_log(knob: Knob) -> bool:
-    """Whether a knob is searched evenly in its logarithm."""
-    return isinstance(knob, Range) and knob.log
-
-
-def place(knob: Knob, value: Value) -> float:
-    """Where a value stands on its axis; names stand side by side."""
-    return float(knob.choices.index(value)) if isinstance(knob, Choice) else float(value)
-
-
-def scale(axes: Axes, curve: Curve) -> None:
-    """The horizontal axis: its kind, its ends and its ticks."""
-    knob = curve.knob
-    if isinstance(knob, Choice):
-        axes.set_xlim(-0.5, len(knob.choices) - 0.5)
-        axes.set_xticks(range(len(knob.choices)), [number(value) for value in knob.choices])
-        return
-    ends = [knob.low, knob.high, *(float(level.value) for level in curve.levels)]
-    low, high = min(ends), max(ends)
-    if is_log(knob):
-        axes.set_xscale("log")
-        axes.set_xlim(low * (low / high) ** 0.05, high * (high / low) ** 0.05)
-        log_ticks(axes, low, high)
-        return
-    margin = 0.05 * (high - low) or 0.5
-    axes.set_xlim(low - margin, high + margin)
-    whole = isinstance(knob, Whole)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
-
-
-def log_ticks(axes: Axes, low: float, high: float) -> None:
-    """Ticks at powers of ten, and between them where there are few."""
-    decades = math.log10(high / low)
-    if decades < 0.7:
-        axes.xaxis.set_major_locator(FixedLocator([low, (low * high) ** 0.5, high]))
-    else:
-        steps = (1.0, 2.0, 5.0) if decades <= 2 else (1.0,)
-        axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=12))
-    plain = low >= 1e-2 and high < 1e4
-    axes.xaxis.set_major_formatter(lambda v, _: f"{v:.3g}" if plain else power(v))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    if decades <= 2:
-        axes.xaxis.set_minor_locator(NullLocator())
-
-
-def power(value: float) -> str:
-    """A number with a power of ten."""
-    digits, exponent = f"{value:.2e}".split("e")
-    factor = digits.rstrip("0").rstrip(".")
-    many = "" if factor == "1" else rf"{factor} \cdot "
-    return f"${many}10^{{{int(exponent)}}}$"
-
-
-def heights(curves: Sequence[Curve], findings: Findings) -> tuple[float, float]:
-    """The scores to show: all runs and the noise floor, intervals where they are not too long.
-
-    With two seeds an interval may be ten times as long as the runs lie apart; it then leaves the
-    picture, and the runs stay readable.
-    """
-    noise = findings.noise or 0.0
-    found = [run.metric for curve in curves for run in curve.runs if run.metric is not None]
-    low = min([*found, findings.mean - 2 * noise])
-    high = max([*found, findings.mean + 2 * noise])
-    reach = max(high - low, LEAST_SPAN) / 2
-    levels = [level for curve in curves for level in curve.levels]
-    low = max(low - reach, min([low, *(v.low for v in levels if v.low is not None)]))
-    high = min(high + reach, max([high, *(v.high for v in levels if v.high is not None)]))
-    if low - (high - low) / 4 <= findings.baseline < low:
-        low = findings.baseline
-    margin = max(0.06 * (high - low), (LEAST_SPAN - (high - low)) / 2)
-    return low - margin, high + margin
 
 
 def landmarks(axes: Axes, curve: Curve, findings: Findings, span: tuple[float, float]) -> None:
@@ -289,10 +217,8 @@ def cross(axes: Axes, where: float, height: float, level: Level) -> None:
     across = axes.get_xaxis_transform()
     axes.plot([where], [height], "x", transform=across, **mark)
     if level.failed > 1:
-        axes.annotate(
-            str(level.failed), (where, height), (5, 0), across, "offset points",
-            size=7, color=RED, va="center",
-        )  # fmt: skip
+        beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 7}
+        axes.annotate(str(level.failed), (where, height), (5, 0), across, color=RED, **beside)
 
 
 def safe_bar(axes: Axes, curve: Curve, height: float) -> None:

@@ -17,8 +17,9 @@ from sample_findings import (
     run,
 )
 
-from search.drawing import LEAST_SPAN, draw_curve, draw_overview, heights
+from search.drawing import draw_curve, draw_overview
 from search.findings import Curve
+from search.scales import LEAST_SPAN, heights
 from search.space import Range, Whole
 
 FINDINGS = findings()
