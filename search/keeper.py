@@ -36,7 +36,6 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.study, self.folder, self.ledger, self.view = study, folder, ledger, view
         self.board = Board(folder / "tensorboard")
         self.board.declare(study.space, study.base.metric)
-        self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
         self.failures: list[str] = []
 
