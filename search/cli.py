@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from muse.errors import UserError
 from search.quiet import be_quiet
-from search.study import read_study
+from search.study import Study, build_study, read_study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 
@@ -20,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="run.py", description="Search MuSE's settings and record how much each matters."
     )
     add = parser.add_argument
-    add("experiment", nargs="?", type=Path, default=QUICKSTART, help="a YAML file (quickstart)")
+    add("experiment", nargs="?", type=Path, help="a YAML file (quickstart)")
     add("--data", metavar="DIR", help="folder of the corpus")
     add("--output", type=Path, default=Path("results"), metavar="DIR", help="where studies go")
     add("--name", help="folder of this study inside the output folder (the experiment's name)")
@@ -31,6 +32,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any field, repeatable")
     add("--address", help="a Ray cluster, e.g. auto on its head node (this machine)")
     add("--resume", action="store_true", help="go on with an interrupted study of this name")
+    add("--allow-changed", action="store_true", help="resume although code, data or study changed")
+    add(
+        "--warm-start",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="STUDY_FOLDER",
+        help="begin with what an earlier study of the same space found out, repeatable",
+    )
+    add(
+        "--ledger",
+        default="",
+        metavar="URL",
+        help="where trials go on record: sqlite:////local/ledger.db where results lie on a "
+        "network disk, or postgresql+psycopg://user@host/database (a file in the study's folder)",
+    )
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
     return parser
@@ -81,7 +98,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command(options: argparse.Namespace) -> int:
     """Do what the options say."""
-    study = read_study(options.experiment, overrides(options))
+    given = overrides(options)
+    if options.resume and options.experiment is None:  # the stored study rules, whatever it is
+        study = read_study(QUICKSTART, {key: given[key] for key in ("name",) if key in given})
+    else:
+        study = read_study(options.experiment or QUICKSTART, given)
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
     from search import start  # noqa: PLC0415
@@ -90,13 +111,32 @@ def command(options: argparse.Namespace) -> int:
         print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
         print(start.preview(study))
         return 0
+    ask = sys.stdin.isatty() and not options.yes
+    way = start.Way(
+        address=options.address,
+        ledger=options.ledger,
+        warm_start=options.warm_start,
+        allow_changed=options.allow_changed,
+        confirm=confirm if ask else None,
+    )
+    root = options.output / study.name
     if options.resume:
-        extended: int | None = options.trials
-        start.resume(options.output / study.name, extended, options.address)
+        start.resume(root, partial(asked_for, options.experiment, given), way)
     else:
-        ask = sys.stdin.isatty() and not options.yes
-        start.fresh(study, options.output / study.name, options.address, confirm if ask else None)
+        start.fresh(study, root, way)
     return 0
+
+
+def asked_for(experiment: Path | None, given: dict[str, Any], stored: Study) -> Study:
+    """A stored study with what the user asks for now, in a file or in single fields.
+
+    The number of trials is that of the stored study, which may have been extended, unless given.
+    """
+    if experiment is None:
+        return build_study(stored.model_dump(mode="json"), given, "--resume")
+    if "budget.trials" not in given and "budget" not in given:
+        given = {**given, "budget.trials": stored.budget.trials}
+    return read_study(experiment, given)
 
 
 def confirm(question: str) -> bool:

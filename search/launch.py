@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from search.desk import Task
 from search.folder import StudyFolder
 from search.keeper import Keeper, best_of
 from search.ledger import Entry, Ledger
+from search.mirror import Mirror
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Truthful, Unsaved
 from search.sensitivity import PHASE, curve, draw, means, sweep, write_curve
@@ -44,12 +45,23 @@ class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
 
 
 def tune_phase(
-    cluster: Cluster, keeper: Keeper, searcher: Listed, scheduler: TrialScheduler
+    cluster: Cluster,
+    keeper: Keeper,
+    searcher: Listed,
+    scheduler: TrialScheduler,
+    drive: Callable[..., None] = drive,
 ) -> None:
     """Run the proposals of a searcher through Ray Tune.
 
+    Args:
+        cluster: where they run.
+        keeper: puts them on record.
+        searcher: proposes them.
+        scheduler: stops them early.
+        drive: a Tune function that runs one, given the desk.
+
     Raises:
-        UserError: trial after trial failed.
+        UserError: trial after trial failed, or nothing can be put on record any more.
     """
     driver = tune.with_parameters(drive, desk=cluster.desk)
     scratch = tempfile.mkdtemp(prefix="muse-tune-")  # Tune insists; the ledger has all of it
@@ -69,6 +81,9 @@ def tune_phase(
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if keeper.broken:
+        raise UserError(keeper.broken)
+    keeper.table()
     if keeper.given_up:
         raise UserError(
             f"the last {len(keeper.failures)} trials failed, so the search has stopped: "
@@ -76,12 +91,16 @@ def tune_phase(
         )
 
 
-def search_phase(study: Study, cluster: Cluster, keeper: Keeper, ledger: Ledger) -> Entry:
+def search_phase(
+    study: Study, place: StudyFolder, cluster: Cluster, keeper: Keeper, ledger: Ledger
+) -> Entry:
     """Search, and return the best trial."""
     earlier = ledger.entries("search")
     begin = keeper.start("search", study.budget.trials, earlier, cluster.devices)
-    searcher = Truthful(study, earlier, begin)
-    tune_phase(cluster, keeper, searcher, build_scheduler(study, earlier))
+    searcher = Truthful(study, earlier, begin, place.priors)
+    with Mirror(study, place.root / "optuna.journal", earlier, place.priors) as keeper.mirror:
+        tune_phase(cluster, keeper, searcher, build_scheduler(study, earlier))
+    keeper.mirror = None
     best = best_of(ledger.entries("search"))
     if best is None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
@@ -139,6 +158,7 @@ def export_best(keeper: Keeper, best: Entry, folder: Path) -> None:
     if made.exists():
         shutil.rmtree(folder / "best", ignore_errors=True)
         shutil.copytree(made, folder / "best")
+        keeper.ledger.keep(best.trial_id, "best")
 
 
 def write_best(study: Study, best: Entry, test: Mapping[str, float], file: Path) -> None:
@@ -186,7 +206,7 @@ def run_study(
     keeper = Keeper(study, place.root, ledger, view)
     try:
         with Cluster(study, place.root, address) as cluster:
-            best = search_phase(study, cluster, keeper, ledger)
+            best = search_phase(study, place, cluster, keeper, ledger)
             export_best(keeper, best, place.root)
             test = test_scores(cluster, study, best, place.root) if "test" in tensors.splits else {}
             write_best(study, best, test, place.root / "best.yaml")

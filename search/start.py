@@ -1,7 +1,8 @@
 """What a command does with a checked study: preview it, start it, resume it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,20 @@ from muse.device import Worker
 from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
-from search.folder import StudyFolder, new_folder, old_folder, stored_study
+from search.changes import changes, check_comparable, history
+from search.folder import (
+    StudyFolder,
+    check_owner,
+    new_folder,
+    old_folder,
+    stored,
+    write_about,
+)
 from search.launch import run_study
-from search.ledger import Entry, Ledger
+from search.ledger import Entry, Ledger, Word
 from search.study import Study
 from search.view import View, clock, settings
+from search.warm_start import read_priors
 
 ASK_ABOVE_HOURS = 1.0
 """A study that may take longer is started only after a question."""
@@ -64,25 +74,44 @@ def preview(study: Study) -> str:
     )
 
 
-def fresh(
-    study: Study, root: Path, address: str | None, confirm: Callable[[str], bool] | None
-) -> Entry:
+@dataclass(frozen=True)
+class Way:
+    """How a study is done, as far as that changes nothing it measures."""
+
+    address: str | None = None
+    """A Ray cluster; None is this machine."""
+
+    ledger: str = ""
+    """URL of the database that keeps the trials; none: a file in the study's folder, or where
+    it was before."""
+
+    warm_start: Sequence[Path] = ()
+    """Folders of earlier studies to learn from."""
+
+    allow_changed: bool = False
+    """Go on although code, data or settings changed."""
+
+    confirm: Callable[[str], bool] | None = None
+    """Asked before a long study; None starts it anyway."""
+
+
+def fresh(study: Study, root: Path, way: Way) -> Entry:
     """Start a study.
 
     Args:
         study: what to do.
         root: its folder.
-        address: a Ray cluster; None is this machine.
-        confirm: asked before a long study; None starts it anyway.
+        way: how.
 
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
+    priors = read_priors(way.warm_start, study)
     tensors = prepare(study.base)
-    if confirm is not None and not agreed(study, tensors, confirm):
+    if way.confirm is not None and not agreed(study, tensors, way.confirm):
         raise UserError("not started")
-    with new_folder(root, study, tensors.key) as place:
-        return go(study, place, tensors, address)
+    with new_folder(root, study, tensors.key, way.ledger, priors) as place:
+        return go(study, place, tensors, way.address)
 
 
 def agreed(study: Study, tensors: Tensors, confirm: Callable[[str], bool]) -> bool:
@@ -91,26 +120,60 @@ def agreed(study: Study, tensors: Tensors, confirm: Callable[[str], bool]) -> bo
     return longest <= ASK_ABOVE_HOURS or confirm(f"This may take {longest:.1f} hours. Start?")
 
 
-def resume(root: Path, trials: int | None, address: str | None) -> Entry:
+def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> Entry:
     """Go on with an interrupted study, or extend it to more trials.
 
+    Args:
+        root: its folder.
+        wanted: the stored study with what the user asks for now.
+        way: how.
+
     Raises:
-        UserError: there is none, or its data changed.
+        UserError: there is none, or something that decides its figures changed.
     """
-    study, stored_hash = stored_study(root)
-    if trials is not None:
-        study = Study.model_validate(
-            study.model_dump() | {"budget": {**study.budget.model_dump(), "trials": trials}}
-        )
+    if way.warm_start:
+        raise UserError("--warm-start: only when a study begins; study.yaml remembers it.")
+    found = stored(root)
+    check_owner(root)
+    study = wanted(found.study)
+    check_comparable(found.study, study)
     tensors = prepare(study.base)
-    with old_folder(root, tensors.key, stored_hash) as place:
-        return go(study, place, tensors, address)
+    changed = changes(found, study, tensors.key)
+    if changed.all and not way.allow_changed:
+        raise UserError(
+            f"{root}: since this study began, {'; '.join(changed.all)}: undo that, start anew "
+            "under another --name, or go on all the same with --allow-changed."
+        )
+    with old_folder(root, found, way.ledger) as place:
+        if changed.spoils:
+            drop_unfinished(place, changed.spoils)
+        write_about(root, history(found, study, changed, tensors.key))
+        return go(study, place, tensors, way.address, changed.all)
 
 
-def go(study: Study, place: StudyFolder, tensors: Tensors, address: str | None) -> Entry:
+def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
+    """Trials that were interrupted cannot be trained to their end in another way than begun."""
+    ledger = Ledger(place.ledger)
+    for entry in ledger.entries():
+        if entry.state == "running":
+            ledger.hear(entry.trial_id, Word(kind="changed"))
+            reason = f"interrupted, and then {'; '.join(changed)}"
+            ledger.end(entry.trial_id, "failed", 0.0, 0.0, reason)
+    ledger.close()
+
+
+def go(
+    study: Study,
+    place: StudyFolder,
+    tensors: Tensors,
+    address: str | None,
+    changed: Sequence[str] = (),
+) -> Entry:
     """Run a study to its end and say what came of it."""
     config = study.base
     with View(study.name, config.metric) as view:
+        for change in changed:
+            view.say(f"going on although {change}")
         for split, counts in tensors.counts.items():
             told = (f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
             view.say(f"{split}: " + ", ".join(told))
