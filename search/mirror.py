@@ -5,6 +5,7 @@ RUNNING only while a process trains it: one that was interrupted is marked FAIL 
 `interrupted`, or is left out after a kill and a resume, until it runs again.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,7 +26,7 @@ from search.study import Study
 
 
 class InMemory(BaseJournalBackend):
-    """A journal that is written to its file in one go: a lock and an fsync a line take long."""
+    """A journal that is written to its file in one go, when it is whole."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -35,6 +36,23 @@ class InMemory(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
         return self.lines[log_number_from:]
+
+
+class Unhurried(JournalFileBackend):
+    """A journal file that does not wait for the disk: after a crash it is drawn anew anyway."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(str(file))
+        self.file, self.lock = file, JournalFileSymlinkLock(str(file))  # the dashboard writes too
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self.lock.acquire()
+        try:
+            with self.file.open("ab") as stream:
+                stream.write(text.encode())
+        finally:
+            self.lock.release()
 
 
 def draw(study: Study, earlier: list[Entry], priors: Sequence[Prior], file: Path) -> None:
@@ -52,7 +70,7 @@ def draw(study: Study, earlier: list[Entry], priors: Sequence[Prior], file: Path
             storage.create_new_trial(number, made)
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
-    JournalFileBackend(str(new)).append_logs(lines.lines)
+    Unhurried(new).append_logs(lines.lines)
     file.with_name(f"{file.name}.lock").unlink(missing_ok=True)  # of a process that was killed
     new.replace(file)
 
@@ -104,7 +122,7 @@ class Mirror:
         self.running: dict[str, int] = {}
         try:
             draw(study, earlier, priors, file)
-            self.storage = JournalStorage(JournalFileBackend(str(file)))
+            self.storage = JournalStorage(Unhurried(file))
             self.number = self.storage.get_study_id_from_name(study.name)
         except OSError as error:
             raise UserError(f"{file}: cannot be written ({error.strerror}).") from error
