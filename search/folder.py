@@ -231,33 +231,53 @@ def old_folder(root: Path, found: Stored, ledger: str = "") -> StudyFolder:
         UserError: another search is at work on it, or its ledger is gone or damaged.
     """
     check_owner(root)
-    where = found.ledger
-    if ledger:
-        where = address(root, {"study": where.study, "url": ledger})
-        found.about["ledger"] = {"study": where.study, "url": where.url.render_as_string()}
+    where = moved(root, found, ledger) if ledger else found.ledger
     lock = hold(root)
     try:
         file = sqlite_file(where.url)
-        if file is not None:
-            if where.copy is not None:
-                take_copy(file, where.copy)
-            check_there(root, file)
+        if file is not None and where.copy is not None:
+            take_copy(file, where.copy)
+        check_there(root, where)
     except BaseException:
         lock.close()
         raise
     return StudyFolder(root, lock, where, found.priors)
 
 
-def check_there(root: Path, file: Path) -> None:
+def moved(root: Path, found: Stored, ledger: str) -> Address:
+    """Another address of the same ledger.
+
+    Raises:
+        UserError: its trials would stay behind.
+    """
+    where = address(root, {"study": found.ledger.study, "url": ledger})
+    before, now = found.ledger.url.get_backend_name(), where.url.get_backend_name()
+    if before != now:
+        raise UserError(
+            f"--ledger {ledger}: a ledger in {before} does not move to {now}; leave --ledger out."
+        )
+    found.about["ledger"] = {"study": where.study, "url": where.url.render_as_string()}
+    return where
+
+
+def check_there(root: Path, where: Address) -> None:
     """Whether a ledger is where it should be, and whole.
 
     Raises:
         UserError: it is not.
     """
-    if file.exists():
+    file = sqlite_file(where.url)
+    if file is not None and file.exists():
         check(file)
-    elif (root / "trials.csv").exists():
+    if not (root / "trials.csv").exists():
+        return  # no trial has ended yet
+    known = False
+    if file is None or file.exists():
+        ledger = Ledger(where)
+        known = bool(ledger.entries())
+        ledger.close()
+    if not known:
         raise UserError(
-            f"{file}: the ledger is gone, and nothing else tells a study how to go on; "
+            f"{file or where.url}: the ledger is gone, and nothing else tells how to go on; "
             "restore it from a copy, or start the study under another --name."
         )
