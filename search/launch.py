@@ -92,16 +92,20 @@ def tune_phase(
 
 
 def search_phase(
-    study: Study, place: StudyFolder, cluster: Cluster, keeper: Keeper, ledger: Ledger
+    study: Study,
+    place: StudyFolder,
+    cluster: Cluster,
+    keeper: Keeper,
+    drive: Callable[..., None] = drive,
 ) -> Entry:
     """Search, and return the best trial."""
-    earlier = ledger.entries("search")
+    earlier = keeper.ledger.entries("search")
     begin = keeper.start("search", study.budget.trials, earlier, cluster.devices)
     searcher = Truthful(study, earlier, begin, place.priors)
     with Mirror(study, place.root / "optuna.journal", earlier, place.priors) as keeper.mirror:
-        tune_phase(cluster, keeper, searcher, build_scheduler(study, earlier))
+        tune_phase(cluster, keeper, searcher, build_scheduler(study, earlier), drive)
     keeper.mirror = None
-    best = best_of(ledger.entries("search"))
+    best = best_of(keeper.ledger.entries("search"))
     if best is None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
     return best
@@ -206,7 +210,7 @@ def run_study(
     keeper = Keeper(study, place.root, ledger, view)
     try:
         with Cluster(study, place.root, address) as cluster:
-            best = search_phase(study, place, cluster, keeper, ledger)
+            best = search_phase(study, place, cluster, keeper)
             export_best(keeper, best, place.root)
             test = test_scores(cluster, study, best, place.root) if "test" in tensors.splits else {}
             write_best(study, best, test, place.root / "best.yaml")
