@@ -72,20 +72,25 @@ def build_study(trials: int) -> Study:
     )
 
 
-def search(study: Study, folder: Path) -> list[tuple[int, float, float]]:
-    """Run a search; returns how many trials had ended, when, and the driver's memory then."""
+Moment = tuple[int, float, float, float]
+"""Trials that had ended, the clock, the driver's memory in bytes and its seconds of CPU then."""
+
+
+def search(study: Study, folder: Path) -> list[Moment]:
+    """Run a search; returns the moments at which its trials ended."""
     from search.keeper import Keeper  # noqa: PLC0415
     from search.launch import search_phase  # noqa: PLC0415
     from search.ledger import Ledger  # noqa: PLC0415
     from search.view import View  # noqa: PLC0415
 
-    seen: list[tuple[int, float, float]] = []
+    seen: list[Moment] = []
     driver = psutil.Process()
 
     class Watched(View):
         def ended(self, entry: Any, best: Any) -> None:
             super().ended(entry, best)
-            seen.append((len(seen) + 1, time.perf_counter(), driver.memory_info().rss))
+            memory, work = driver.memory_info().rss, time.process_time()
+            seen.append((len(seen) + 1, time.perf_counter(), memory, work))
 
     ledger = Ledger(folder / "ledger.db")
     keeper = Keeper(study, folder, ledger, Watched("bench", "", Console(file=StringIO())))
@@ -119,22 +124,25 @@ def main() -> None:
     tell(trials, took, seen)
 
 
-def tell(trials: int, took: float, seen: list[tuple[int, float, float]]) -> None:
+def tell(trials: int, took: float, seen: list[Moment]) -> None:
     """Print the figures.
 
     Args:
         trials: how many there were.
         took: seconds in all.
-        seen: trials ended, moment and memory, at each end.
+        seen: the moments at which they ended.
     """
     ideal = trials * SECONDS / SLOTS
     print(f"{trials} trials of {SECONDS:g} s on {SLOTS} slots: {took:.1f} s, ideal {ideal:.1f} s")
     print(f"ratio {took / ideal:.2f}, from Tune's start on (Ray's own pass mark: {RAYS_MARK})")
     # Once the actors stand, and everything has been imported.
-    (first, then, before), (last, now, after) = seen[min(2 * SLOTS, trials // 2) - 1], seen[-1]
-    steady = (now - then) / ((last - first) * SECONDS / SLOTS)
-    print(f"ratio {steady:.2f} once all {SLOTS} slots are at work")
-    print(f"driver's memory: +{(after - before) / (last - first) / 1000:.0f} KB a trial")
+    start, end = seen[min(2 * SLOTS, trials // 2) - 1], seen[-1]
+    count, clock, memory, work = (b - a for a, b in zip(start, end, strict=True))
+    print(f"ratio {clock / (count * SECONDS / SLOTS):.2f} once all {SLOTS} slots are at work")
+    print(
+        f"driver's CPU: {1000 * work / count:.0f} ms a trial, {1000 * SECONDS / SLOTS:.0f} ms fit"
+    )
+    print(f"driver's memory: +{memory / count / 1000:.0f} KB a trial")
     print(f"load {os.getloadavg()[0]:.1f}")
 
 

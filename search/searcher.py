@@ -117,12 +117,15 @@ class Truthful(Listed):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        trial = self.running[trial_id]
+        if result and not error:
+            self.on_trial_result(
+                trial_id, result
+            )  # Tune keeps the report that ends a trial from us
+        trial = self.running.pop(trial_id)
+        del self.told[trial_id]
         if error or not result or "failed" in result:
             self.optuna.tell(trial, state=TrialState.FAIL)
-            return
-        self.on_trial_result(trial_id, result)  # Tune keeps the report that ends a trial from us
-        if result["epoch"] < self.space.budget.epochs:
+        elif result["epoch"] < self.space.budget.epochs:
             self.optuna.tell(trial, state=TrialState.PRUNED)
         else:
             self.optuna.tell(trial, result["best"])
