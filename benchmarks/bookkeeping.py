@@ -113,7 +113,8 @@ def main() -> None:
     import optuna  # noqa: PLC0415
     import ray  # noqa: PLC0415
 
-    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(address="local", num_cpus=SLOTS, **quiet)  # never a cluster that is there already
     print(f"{os.cpu_count()} CPUs, {platform.platform()}, Python {platform.python_version()}")
     print(f"ray {ray.__version__}, optuna {optuna.__version__}; load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
