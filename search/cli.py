@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from muse.errors import UserError
 from search.problems import did_you_mean
 from search.quiet import be_quiet
-from search.study import PHASES, read_study
+from search.study import PHASES, Study, build_study, read_study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 
@@ -21,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="run.py", description="Search MuSE's settings and record how much each matters."
     )
     add = parser.add_argument
-    add("experiment", nargs="?", type=Path, default=QUICKSTART, help="a YAML file (quickstart)")
+    add("experiment", nargs="?", type=Path, help="a YAML file (quickstart)")
     add("--data", metavar="DIR", help="folder of the corpus")
     add("--output", type=Path, default=Path("results"), metavar="DIR", help="where studies go")
     add("--name", help="folder of this study inside the output folder (the experiment's name)")
@@ -34,6 +35,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="go on with an interrupted study of this name")
     add("--phases", metavar="A,B", help="some of search,confirm,sensitivity,final,report (all)")
     add("--max-hours", type=float, metavar="H", help="bound of the curves: fewer seeds, points")
+    add("--allow-changed", action="store_true", help="resume although code, data or study changed")
+    add(
+        "--warm-start",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="STUDY_FOLDER",
+        help="begin with what an earlier study of the same space found out, repeatable",
+    )
+    add(
+        "--ledger",
+        default="",
+        metavar="URL",
+        help="where trials go on record: sqlite:////local/ledger.db where results lie on a "
+        "network disk, or postgresql+psycopg://user@host/database (a file in the study's folder)",
+    )
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
     return parser
@@ -85,8 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command(options: argparse.Namespace) -> int:
     """Do what the options say."""
-    chosen_phases(options.phases)  # a mistake is told before anything is read
-    study = read_study(options.experiment, overrides(options))
+    phases = chosen_phases(options.phases)  # a mistake is told before anything is read
+    given = overrides(options)
+    if options.resume and options.experiment is None:  # the stored study rules, whatever it is
+        study = read_study(QUICKSTART, {key: given[key] for key in ("name",) if key in given})
+    else:
+        study = read_study(options.experiment or QUICKSTART, given)
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
     from search import start  # noqa: PLC0415
@@ -95,19 +116,21 @@ def command(options: argparse.Namespace) -> int:
         print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
         print(start.preview(study))
         return 0
-    if options.resume:
-        start.resume(options.output / study.name, options.trials, how(options))
-    else:
-        start.fresh(study, options.output / study.name, how(options))
-    return 0
-
-
-def how(options: argparse.Namespace) -> Any:
-    """How the study is run."""
-    from search import start  # noqa: PLC0415
-
     ask = sys.stdin.isatty() and not options.yes
-    return start.How(options.address, chosen_phases(options.phases), confirm if ask else None)
+    way = start.Way(
+        address=options.address,
+        ledger=options.ledger,
+        warm_start=options.warm_start,
+        allow_changed=options.allow_changed,
+        phases=phases,
+        agree=confirm if ask else None,
+    )
+    root = options.output / study.name
+    if options.resume:
+        start.resume(root, partial(asked_for, options.experiment, given), way)
+    else:
+        start.fresh(study, root, way)
+    return 0
 
 
 def chosen_phases(text: str | None) -> tuple[str, ...]:
@@ -122,6 +145,18 @@ def chosen_phases(text: str | None) -> tuple[str, ...]:
             known = did_you_mean(phase, PHASES)
             raise UserError(f"--phases {text}: no phase '{phase}'; {known}")
     return phases
+
+
+def asked_for(experiment: Path | None, given: dict[str, Any], stored: Study) -> Study:
+    """A stored study with what the user asks for now, in a file or in single fields.
+
+    The number of trials is that of the stored study, which may have been extended, unless given.
+    """
+    if experiment is None:
+        return build_study(stored.model_dump(mode="json"), given, "--resume")
+    if "budget.trials" not in given and "budget" not in given:
+        given = {**given, "budget.trials": stored.budget.trials}
+    return read_study(experiment, given)
 
 
 def confirm(question: str) -> bool:

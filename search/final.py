@@ -33,6 +33,7 @@ def final(work: Work) -> None:
         trained = train_final(work, cluster, wanted)
         test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
     put_model(work.keeper.trial_folder(wanted.trial_id), work.place.root)
+    work.ledger.keep(wanted.trial_id, "best")
     about = {"trial_id": trained.trial_id, "value": trained.value, "test": dict(test) or NO_TEST}
     write_best(work.study, work.entries(), best, work.place.root, about)
 

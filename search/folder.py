@@ -1,20 +1,41 @@
 """One folder a study: made once, resumed when it was interrupted, never overwritten."""
 
 import fcntl
+import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+from uuid import uuid4
 
 import yaml
 from pydantic import ValidationError
+from sqlalchemy.engine import make_url
 
 from muse.errors import UserError
-from search.ledger import Ledger
+from search.copies import check, take_copy
+from search.ledger import Address, Ledger
+from search.prior import Prior
 from search.problems import one_line
 from search.provenance import provenance
+from search.schema import read_url, sqlite_file
 from search.study import Study
+
+
+def address(root: Path, kept: dict[str, str]) -> Address:
+    """Where the ledger of a study is.
+
+    Args:
+        root: the study's folder.
+        kept: `ledger` of study.yaml: the study's key, and a URL unless it is in the folder.
+    """
+    inside = root / "ledger.db"
+    if "url" not in kept:
+        return Address(make_url(f"sqlite:///{inside}"), kept["study"])
+    url = read_url(kept["url"])
+    return Address(url, kept["study"], inside if sqlite_file(url) else None)
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,11 @@ class StudyFolder:
 
     root: Path
     lock: IO[str]
+    ledger: Address
+    """Every trial."""
+
+    priors: Sequence[Prior] = field(default=())
+    """What earlier studies found out."""
 
     def __enter__(self) -> Self:
         return self
@@ -40,19 +66,19 @@ class StudyFolder:
 
     @property
     def begun(self) -> bool:
-        """Whether any trial was asked for."""
-        if not self.ledger.exists():
+        """Whether any trial was asked for. True too where the ledger cannot say."""
+        if (self.root / "trials.csv").exists():
+            return True
+        file = sqlite_file(self.ledger.url)
+        if file is not None and not file.exists():
             return False
-        ledger = Ledger(self.ledger)
         try:
-            return bool(ledger.entries())
-        finally:
+            ledger = Ledger(self.ledger)
+            found = bool(ledger.entries())
             ledger.close()
-
-    @property
-    def ledger(self) -> Path:
-        """Every trial, in SQLite."""
-        return self.root / "ledger.db"
+        except UserError:
+            return True
+        return found
 
     def finish(self) -> None:
         """Say that nothing is left to do."""
@@ -80,18 +106,26 @@ def hold(root: Path) -> IO[str]:
     return lock
 
 
-def describe(study: Study, data_hash: str) -> dict[str, Any]:
-    """The content of `study.yaml`: the study, all settings of a trial, and where it comes from."""
+def describe(study: Study) -> dict[str, Any]:
+    """The study, all settings of a trial, and what its value is."""
     return {
         "study": study.model_dump(mode="json"),
         "settings": study.base.model_dump(mode="json"),
         "value": f"best {study.base.metric} over a trial's epochs; it chooses the checkpoint too",
-        "provenance": provenance(data_hash),
     }
 
 
-def new_folder(root: Path, study: Study, data_hash: str) -> StudyFolder:
+def new_folder(
+    root: Path, study: Study, data_hash: str, ledger: str = "", priors: Sequence[Prior] = ()
+) -> StudyFolder:
     """Make a study's folder.
+
+    Args:
+        root: where.
+        study: what it holds.
+        data_hash: of its corpus.
+        ledger: URL of the database that keeps its trials; none: a file in the folder.
+        priors: what earlier studies found out.
 
     Raises:
         UserError: a study of this name stands there already.
@@ -102,12 +136,18 @@ def new_folder(root: Path, study: Study, data_hash: str) -> StudyFolder:
         raise UserError(f"{root}: an interrupted study stands here; --resume it or give a --name.")
     if root.is_dir() and {file.name for file in root.iterdir()} - {".lock"}:
         raise UserError(f"{root}: holds files that are no study; give another --name.")
-    place = StudyFolder(root, hold(root))
-    text = yaml.safe_dump(describe(study, data_hash), sort_keys=False, allow_unicode=True)
-    try:
-        (root / "study.yaml").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{root}/study.yaml: cannot be written ({error.strerror}).") from error
+    kept = {"study": f"{study.name}-{uuid4().hex[:12]}"}  # two studies may bear one name
+    if ledger:
+        kept["url"] = read_url(ledger).render_as_string()
+    place = StudyFolder(root, hold(root), address(root, kept), priors)
+    about = {
+        **describe(study),
+        "ledger": kept,
+        "warm_start": [prior.model_dump(mode="json") for prior in priors],
+        "provenance": provenance(data_hash),
+        "resumed": [],
+    }
+    write_about(root, about)
     return place
 
 
@@ -118,8 +158,37 @@ def provenance_of(root: Path) -> dict[str, Any]:
     return found
 
 
-def stored_study(root: Path) -> tuple[Study, str]:
-    """The study that a folder holds, and the hash of its data.
+def write_about(root: Path, about: dict[str, Any]) -> None:
+    """Write `study.yaml`; a kill leaves the one before.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    new, file = root / ".study.yaml.new", root / "study.yaml"
+    try:
+        text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be written ({error.strerror}).") from error
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a study's folder says of it."""
+
+    study: Study
+    ledger: Address
+    priors: list[Prior]
+    latest: dict[str, Any]
+    """Code and data of the process that worked on it last."""
+
+    about: dict[str, Any]
+    """All of `study.yaml`."""
+
+
+def stored(root: Path) -> Stored:
+    """Read a study's folder.
 
     Raises:
         UserError: there is none, or it is not readable.
@@ -129,22 +198,93 @@ def stored_study(root: Path) -> tuple[Study, str]:
         raise UserError(f"{root}: no study to resume here; leave --resume out to start one.")
     try:
         about = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return Study.model_validate(about["study"]), about["provenance"]["data_hash"]
+        kept = about.get("ledger", {"study": ""})
+        latest = [about["provenance"], *about.get("resumed", [])][-1]
+        priors = [Prior.model_validate(prior) for prior in about.get("warm_start", [])]
+        study = Study.model_validate(about["study"])
+        latest["data_hash"]  # an older one than what this tool writes has none
+        return Stored(study, address(root, kept), priors, latest, about)
     except ValidationError as error:
         raise UserError(one_line(error, Study, str(file))) from error
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: not written by this tool; restore it from a copy.") from error
 
 
-def old_folder(root: Path, data_hash: str, stored_hash: str) -> StudyFolder:
-    """Take up an interrupted study.
+def check_owner(root: Path) -> None:
+    """Checkpoints and tables of a stranger may be made to harm.
 
     Raises:
-        UserError: its data changed, or another search is at work on it.
+        UserError: the folder, or what a resume reads first, belongs to somebody else.
     """
-    if data_hash != stored_hash:
+    for file in (root, root / "study.yaml", root / "ledger.db"):
+        if file.exists() and file.stat().st_uid != os.geteuid():
+            raise UserError(
+                f"{file}: belongs to another user (number {file.stat().st_uid}), and what a study "
+                "stores could be made to harm; if you trust it, copy the folder and resume that."
+            )
+
+
+def old_folder(root: Path, found: Stored, ledger: str = "") -> StudyFolder:
+    """Take up an interrupted study.
+
+    Args:
+        root: its folder.
+        found: what the folder says.
+        ledger: URL of the database that keeps its trials now; none: where it was.
+
+    Raises:
+        UserError: another search is at work on it, or its ledger is gone or damaged.
+    """
+    check_owner(root)
+    where = moved(root, found, ledger) if ledger else found.ledger
+    lock = hold(root)
+    try:
+        file = sqlite_file(where.url)
+        if file is not None and where.copy is not None:
+            take_copy(file, where.copy)
+        check_there(root, where)
+    except BaseException:
+        lock.close()
+        raise
+    return StudyFolder(root, lock, where, found.priors)
+
+
+def moved(root: Path, found: Stored, ledger: str) -> Address:
+    """Another address of the same ledger.
+
+    Raises:
+        UserError: its trials would stay behind.
+    """
+    where = address(root, {"study": found.ledger.study, "url": ledger})
+    before, now = found.ledger.url.get_backend_name(), where.url.get_backend_name()
+    if before != now:
         raise UserError(
-            f"{root}: the data changed since this study began (hash {stored_hash}, now "
-            f"{data_hash}); restore the data, or start anew under another --name."
+            f"--ledger {ledger}: a ledger in {before} does not move to {now}; leave --ledger out."
         )
-    return StudyFolder(root, hold(root))
+    found.about["ledger"] = {"study": where.study, "url": where.url.render_as_string()}
+    return where
+
+
+def check_there(root: Path, where: Address) -> None:
+    """Whether a ledger is where it should be, and whole.
+
+    Raises:
+        UserError: it is not.
+    """
+    file = sqlite_file(where.url)
+    if file is not None and file.exists():
+        check(file)
+    if not (root / "trials.csv").exists():
+        return  # no trial has ended yet
+    known = False
+    if file is None or file.exists():
+        ledger = Ledger(where)
+        known = bool(ledger.entries())
+        ledger.close()
+    if not known:
+        raise UserError(
+            f"{file or where.url}: the ledger is gone, and nothing else tells how to go on; "
+            "restore it from a copy, or start the study under another --name."
+        )

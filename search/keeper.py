@@ -1,16 +1,23 @@
 """What happens to trials goes on record: ledger, tables, TensorBoard, the view, the checkpoints."""
 
 import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
+from muse.errors import UserError
 from search.board import Board
-from search.ledger import Entry, Ledger, State, write_csv
+from search.ledger import Entry, Ledger, State, Word
+from search.mirror import Mirror
 from search.searcher import Begin, Proposal, Unsaved
 from search.study import Study
+from search.table import write_csv
 from search.view import View
 
 TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
@@ -18,6 +25,42 @@ TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 
 GIVE_UP_AFTER = 3
 """Failures in a row, without a success, that end the search."""
+
+SMALL_TABLE, REDRAW_AFTER = 100, 5.0
+"""`trials.csv` is drawn anew at each end of so many trials, then at most every few seconds."""
+
+WORDS = {"kind", "node", "fingerprint", "attempts"}
+"""What workers say that is no figure of an epoch."""
+
+
+def word(result: dict[str, Any]) -> Word:
+    """What a report says besides its figures."""
+    return Word(
+        node=result.get("node", ""),
+        kind=result.get("kind", ""),
+        built_hash=result.get("fingerprint", ""),
+        lost=int(result.get("attempts", 0)),
+    )
+
+
+def guarded(call: Callable[..., None]) -> Callable[..., None]:
+    """Tune takes an error in a callback for a trial's; here it ends the search in good order."""
+
+    @wraps(call)
+    def careful(self: "Keeper", *given: Any, **named: Any) -> None:
+        if self.broken:
+            return
+        try:
+            call(self, *given, **named)
+        except UserError as error:
+            self.broken = str(error)
+        except OSError as error:
+            place = error.filename or self.folder
+            self.broken = (
+                f"{place}: cannot be written ({error.strerror}); make room, then --resume."
+            )
+
+    return careful
 
 
 def best_of(entries: list[Entry]) -> Entry | None:
@@ -38,6 +81,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
         self.failures: list[str] = []
+        self.best = best_of(ledger.entries("search"))
+        self.ended, self.drawn = 0, 0.0
+        self.mirror: Mirror | None = None
+        """Optuna's journal, while the search runs."""
+        self.broken = ""
+        """Why nothing can be put on record any more."""
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
@@ -45,9 +94,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.view.start(phase, total, earlier)
 
         def begin(proposal: Proposal) -> dict[str, Any]:
-            self.ledger.ask(proposal.trial_id, phase, proposal.seed, proposal.point)
-            self.view.begun(proposal.trial_id)
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
+            epochs = self.study.budget.epochs
+            self.ledger.ask(proposal.trial_id, phase, proposal.seed, proposal.point, epochs)
+            if self.mirror is not None:
+                self.mirror.begin(self.ledger.entry(proposal.trial_id))
+            self.view.begun(proposal.trial_id)
             trial_folder = str((self.trial_folder(proposal.trial_id)).resolve())
             task = {"trial_id": proposal.trial_id, "config": config, "folder": trial_folder}
             return {"task": task, "seen": proposal.seen}
@@ -58,16 +110,21 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Where a trial keeps its checkpoints."""
         return self.folder / "trials" / trial_id
 
+    @guarded
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """An epoch has ended."""
         trial_id = trial.config["task"]["trial_id"]
         if "failed" not in result:
-            figures = {name: result[name] for name in result.keys() - TUNES_OWN}
+            figures = {name: result[name] for name in result.keys() - TUNES_OWN - WORDS}
+            self.ledger.hear(trial_id, word(result))
             self.ledger.report(trial_id, figures, self.devices)
             self.board.report(trial_id, figures)
+            if self.mirror is not None:
+                self.mirror.report(trial_id, figures)
 
+    @guarded
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial was trained in full, was stopped, or told us why it failed."""
         result = trial.last_result or {}
@@ -81,6 +138,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         else:
             self.end(trial, "completed", "")
 
+    @guarded
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Its driver was lost."""
         file = trial.error_file
@@ -90,33 +148,49 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     def end(self, trial: Any, state: State, reason: str) -> None:
         """Put a trial's end on record and clear away the checkpoints nobody needs."""
         trial_id = trial.config["task"]["trial_id"]
-        seconds = float(trial.last_result.get("elapsed", 0.0)) if trial.last_result else 0.0
+        result = trial.last_result or {}
+        told = word(result)
+        if state == "failed" and not told.kind:
+            told = replace(told, kind="error")
+        self.ledger.hear(trial_id, told)
+        seconds = float(result.get("elapsed", 0.0))
         self.ledger.end(trial_id, state, seconds, self.devices, reason)
-        self.failures = [*self.failures, reason] if state == "failed" else []
-        entries = self.ledger.entries()
-        self.table(entries)
-        self.clear(entries)
-        entry = next(e for e in entries if e.trial_id == trial_id)
+        self.failures = [*self.failures, reason][-GIVE_UP_AFTER:] if state == "failed" else []
+        entry = self.ledger.entry(trial_id)
+        if self.mirror is not None:
+            self.mirror.end(entry)
+        self.clear(entry)
         self.board.end(entry)
-        self.view.ended(entry, best_of([e for e in entries if e.phase == "search"]))
+        self.view.ended(entry, self.best)
+        self.ended += 1
+        if self.ended <= SMALL_TABLE or time.monotonic() - self.drawn > REDRAW_AFTER:
+            self.table()
 
-    def table(self, entries: list[Entry]) -> None:
+    def table(self) -> None:
         """Draw `trials.csv` anew."""
-        config = self.study.base
-        dump = config.model_dump()
+        dump = self.study.base.model_dump()
         fixed = {f"{s}.{k}": dump[s][k] for s in ("cross", "loss", "train") for k in dump[s]}
-        write_csv(entries, config.metric, fixed, self.folder / "trials.csv")
+        file = self.folder / "trials.csv"
+        write_csv(self.ledger.entries(), self.study.base.metric, fixed, file)
+        self.drawn = time.monotonic()
 
-    def clear(self, entries: list[Entry]) -> None:
-        """Keep the checkpoints of running trials, of the search's best and of the last training."""
-        best = best_of([e for e in entries if e.phase == "search"])
-        for entry in entries:
-            if entry.state == "running" or entry.phase == "final":
-                continue
-            if best is None or entry.trial_id != best.trial_id:
-                shutil.rmtree(self.trial_folder(entry.trial_id), ignore_errors=True)
+    def clear(self, entry: Entry) -> None:
+        """Of the trials that have ended, keep the checkpoint of the search's best only.
+
+        The last training keeps its own until it is scored and exported.
+        """
+        if entry.phase == "final":
+            return
+        rivals = [e for e in (self.best, entry) if e is not None and e.phase == "search"]
+        best = best_of(sorted(rivals, key=lambda e: (len(e.trial_id), e.trial_id)))
+        for rival in {entry.trial_id: entry, **{e.trial_id: e for e in rivals}}.values():
+            if best is None or rival.trial_id != best.trial_id:
+                shutil.rmtree(self.trial_folder(rival.trial_id), ignore_errors=True)
+        if best is entry and (self.trial_folder(best.trial_id) / "best").exists():
+            self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
+        self.best = best
 
     @property
     def given_up(self) -> bool:
-        """Whether so many trials failed in a row that going on is a waste."""
-        return len(self.failures) >= GIVE_UP_AFTER
+        """Whether going on is a waste: trials fail in a row, or cannot be put on record."""
+        return bool(self.broken) or len(self.failures) >= GIVE_UP_AFTER

@@ -46,7 +46,7 @@ def tune_phase(
         drive: a Tune function that runs one, given the desk.
 
     Raises:
-        UserError: trial after trial failed.
+        UserError: trial after trial failed, or nothing can be put on record any more.
     """
     driver = tune.with_parameters(drive, desk=cluster.desk)
     scratch = tempfile.mkdtemp(prefix="muse-tune-")  # Tune insists; the ledger has all of it
@@ -66,6 +66,9 @@ def tune_phase(
         ).fit()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if keeper.broken:
+        raise UserError(keeper.broken)
+    keeper.table()
     if keeper.given_up:
         raise UserError(
             f"the last {len(keeper.failures)} trials failed, so the search has stopped: "

@@ -1,60 +1,28 @@
 """Every trial of a study, its stop reason and its budget: the one source of truth.
 
-One SQLite file in the study's folder, written by the search's own process alone. `trials.csv`,
-Optuna's knowledge after a resume, TensorBoard and the curves are all drawn from it.
+One SQLite file in the study's folder, or a PostgreSQL database that several studies share, written
+by the search's own process alone. `trials.csv`, Optuna's knowledge, TensorBoard and the curves are
+all drawn from it.
 """
 
-import csv
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Float,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    select,
-)
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, and_, case, literal, select
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError
 
 from muse.errors import UserError
-from search.space import SEVEN, Point, short
+from search.copies import save_copy
+from search.schema import REPORTS, TRIALS, UPSERTS, make_tables, open_engine, sqlite_file
+from search.space import Point
 
 State = Literal["running", "completed", "stopped", "failed"]
-
-METADATA = MetaData()
-TRIALS = Table(
-    "trials",
-    METADATA,
-    Column("trial_id", String, primary_key=True),
-    Column("phase", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("seed", Integer, nullable=False),
-    Column("point", JSON, nullable=False),
-    Column("asked", Float, nullable=False),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("seconds", Float, nullable=False, default=0.0),
-    Column("device_seconds", Float, nullable=False, default=0.0),
-    Column("reason", String, nullable=False, default=""),
-)
-REPORTS = Table(
-    "reports",
-    METADATA,
-    Column("trial_id", String, primary_key=True),
-    Column("epoch", Integer, primary_key=True),
-    Column("figures", JSON, nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -78,6 +46,29 @@ class Entry:
     reports: tuple[dict[str, Any], ...]
     """Figures of each epoch, in order."""
 
+    kind: str = ""
+    """Of its failure, in a word or two: diverged, memory, worker lost, hung, ..."""
+
+    node: str = ""
+    """Host that trained it last."""
+
+    attempts: int = 0
+    """Times that workers began with it: again after they were lost, and after a resume."""
+
+    budget: int = 0
+    """Epochs that it was allowed."""
+
+    asked_hash: str = ""
+    built_hash: str = ""
+    """Fingerprints of the configuration that was asked, and that the workers say they built."""
+
+    checkpoint: str = ""
+    """Where its best model is kept, inside the study's folder."""
+
+    started: float = 0.0
+    ended: float = 0.0
+    """Seconds since 1970; 0 where that has not happened."""
+
     @property
     def epochs(self) -> int:
         """Epochs it was trained."""
@@ -86,56 +77,104 @@ class Entry:
     @property
     def value(self) -> float | None:
         """Its best validation score, the one rule for all tables and for the checkpoint."""
-        return max((float(r["value"]) for r in self.reports), default=None)
+        return max(
+            (float(r["value"]) for r in self.reports if r["value"] is not None), default=None
+        )
+
+
+@dataclass(frozen=True)
+class Word:
+    """What is said of a trial besides figures. Empty: nothing new."""
+
+    node: str = ""
+    kind: str = ""
+    asked_hash: str = ""
+    built_hash: str = ""
+    lost: int = 0
+    """Times that its workers were lost since this process asked for it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a study's ledger is kept."""
+
+    url: URL
+    study: str = ""
+    """Its key among the studies of one database."""
+
+    copy: Path | None = None
+    """A file that takes a copy at each trial's end, where the ledger is not in the folder."""
 
 
 class Ledger:
     """The trials of one study."""
 
-    def __init__(self, file: Path) -> None:
-        """Open the file, or make it.
+    def __init__(self, where: Path | Address) -> None:
+        """Open it, or make it.
+
+        Args:
+            where: an SQLite file of one study, or a full address.
 
         Raises:
             UserError: it is no ledger.
         """
-        self.file = file
-        self.counted: dict[str, float] = {}
-        self.engine = create_engine(f"sqlite:///{file}")
-        event.listen(self.engine, "connect", durable)
+        alone = isinstance(where, Path)
+        if isinstance(where, Path):
+            where = Address(make_url(f"sqlite:///{where}"))
+        self.where, self.study = where, where.study
+        self.name = str(sqlite_file(where.url) or where.url)
+        self.counted: dict[str, tuple[float, int]] = {}
+        """Seconds and losses that are on record of what this process asked for."""
+        self.words: dict[str, Word] = {}
+        self.engine = open_engine(where.url)
         with self.transaction() as connection:
-            METADATA.create_all(connection)
+            make_tables(connection, self.name)
+            studies = connection.scalars(select(TRIALS.c.study).distinct()).all()
+        if alone and len(studies) == 1:
+            self.study = studies[0]
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """All that is written inside is kept, or nothing.
 
         Raises:
-            UserError: the file is damaged or cannot be written.
+            UserError: it is damaged, cannot be written or does not answer.
         """
         try:
             with self.engine.begin() as connection:
                 yield connection
         except DatabaseError as error:
-            raise UserError(
-                f"{self.file}: the ledger cannot be used ({error.orig}); restore it from a copy, "
-                "or start the study under another --name."
-            ) from error
+            raise UserError(f"{self.name}: {explain(error)}") from error
 
-    def ask(self, trial_id: str, phase: str, seed: int, point: Point) -> None:
+    def mine(self, trial_id: str) -> ColumnElement[bool]:
+        """Which row a trial has."""
+        return (TRIALS.c.study == self.study) & (TRIALS.c.trial_id == trial_id)
+
+    def hear(self, trial_id: str, word: Word) -> None:
+        """Keep what is said of a trial in mind; it goes on record with the next call."""
+        self.words[trial_id] = word
+
+    def ask(self, trial_id: str, phase: str, seed: int, point: Point, budget: int = 0) -> None:
         """A trial is about to run; one that was interrupted runs again."""
-        values = {"phase": phase, "state": "running", "seed": seed, "point": point}
-        self.counted[trial_id] = 0.0
-        row = insert(TRIALS).values(trial_id=trial_id, asked=time.time(), **values)
+        again = {"state": "running", "budget": budget}
+        new = {"phase": phase, "seed": seed, "point": point, "asked": time.time(), "attempts": 1}
+        key = {"study": self.study, "trial_id": trial_id}
+        self.counted[trial_id] = (0.0, 0)
+        row = UPSERTS[self.engine.dialect.name](TRIALS).values(**key, **new, **again)
+        once_more = {**again, "attempts": TRIALS.c.attempts + 1}
         with self.transaction() as connection:
             connection.execute(
-                row.on_conflict_do_update(index_elements=["trial_id"], set_={"state": "running"})
+                row.on_conflict_do_update(index_elements=["study", "trial_id"], set_=once_more)
             )
+            if trial_id in self.words:
+                self.spend(connection, trial_id, 0.0, 0.0)
 
     def report(self, trial_id: str, figures: dict[str, Any], devices: float) -> None:
         """An epoch has ended; the same epoch told twice counts once."""
-        values = {"trial_id": trial_id, "epoch": figures["epoch"], "figures": figures}
+        key = {"study": self.study, "trial_id": trial_id, "epoch": figures["epoch"]}
+        row = UPSERTS[self.engine.dialect.name](REPORTS).values(**key, figures=storable(figures))
         with self.transaction() as connection:
-            connection.execute(insert(REPORTS).values(**values).on_conflict_do_nothing())
+            connection.execute(row.on_conflict_do_nothing())
             self.spend(connection, trial_id, figures.get("elapsed", 0.0), devices)
 
     def end(self, trial_id: str, state: State, elapsed: float, devices: float, reason: str) -> None:
@@ -144,74 +183,98 @@ class Ledger:
             self.spend(connection, trial_id, elapsed, devices)
             connection.execute(
                 TRIALS.update()
-                .where(TRIALS.c.trial_id == trial_id)
-                .values(state=state, reason=reason)
+                .where(self.mine(trial_id))
+                .values(state=state, reason=reason, ended=time.time())
             )
+        self.save_copy()
 
     def spend(self, connection: Connection, trial_id: str, elapsed: float, devices: float) -> None:
-        """Add the seconds that are new, to those from before an interruption too."""
-        new = max(0.0, elapsed - self.counted.get(trial_id, 0.0))
-        self.counted[trial_id] = max(elapsed, self.counted.get(trial_id, 0.0))
+        """Add what is new, to what is known from before an interruption too."""
+        seconds, lost = self.counted.get(trial_id, (0.0, 0))
+        word = self.words.pop(trial_id, Word(lost=lost))
+        new = max(0.0, elapsed - seconds)
+        self.counted[trial_id] = (max(elapsed, seconds), max(word.lost, lost))
+        first = and_(TRIALS.c.started == 0, literal(elapsed > 0))
+        told = {name: said for name, said in asdict(word).items() if said and name != "lost"}
         connection.execute(
             TRIALS.update()
-            .where(TRIALS.c.trial_id == trial_id)
+            .where(self.mine(trial_id))
             .values(
                 seconds=TRIALS.c.seconds + new,
                 device_seconds=TRIALS.c.device_seconds + new * devices,
+                attempts=TRIALS.c.attempts + max(0, word.lost - lost),
+                started=case((first, time.time() - elapsed), else_=TRIALS.c.started),
+                **told,
             )
         )
 
+    def keep(self, trial_id: str, checkpoint: str) -> None:
+        """Only this trial's best model is kept, at a path inside the study's folder."""
+        others = (TRIALS.c.study == self.study) & (TRIALS.c.checkpoint != "")
+        with self.transaction() as connection:
+            connection.execute(TRIALS.update().where(others).values(checkpoint=""))
+            connection.execute(
+                TRIALS.update().where(self.mine(trial_id)).values(checkpoint=checkpoint)
+            )
+
     def entries(self, phase: str | None = None) -> list[Entry]:
         """All trials, or those of one phase, in the order in which they were asked."""
+        wanted = TRIALS.c.study == self.study
+        return self.read(wanted & (TRIALS.c.phase == phase) if phase is not None else wanted)
+
+    def entry(self, trial_id: str) -> Entry:
+        """One trial."""
+        (found,) = self.read(self.mine(trial_id))
+        return found
+
+    def read(self, wanted: ColumnElement[bool]) -> list[Entry]:
+        """The trials whose rows are wanted."""
+        ids = select(TRIALS.c.trial_id).where(wanted)
+        theirs = (REPORTS.c.study == self.study) & REPORTS.c.trial_id.in_(ids)
+        rows = select(REPORTS.c.trial_id, REPORTS.c.figures).where(theirs)
+        order = (TRIALS.c.asked, TRIALS.c.trial_id)
         with self.transaction() as connection:
-            trials = connection.execute(select(TRIALS).order_by(TRIALS.c.asked)).mappings().all()
-            rows = connection.execute(select(REPORTS).order_by(REPORTS.c.epoch)).all()
+            trials = connection.execute(select(TRIALS).where(wanted).order_by(*order))
+            found = trials.mappings().all()
+            told = connection.execute(rows.order_by(REPORTS.c.epoch)).all()
         reports: dict[str, list[dict[str, Any]]] = {}
-        for trial_id, _, figures in rows:
+        for trial_id, figures in told:
             reports.setdefault(trial_id, []).append(figures)
         return [
             Entry(
-                **{key: t[key] for key in Entry.__annotations__ if key != "reports"},
-                reports=tuple(reports.get(t["trial_id"], ())),
+                **{f.name: row[f.name] for f in fields(Entry) if f.name != "reports"},
+                reports=tuple(reports.get(row["trial_id"], ())),
             )
-            for t in trials
-            if phase in (None, t["phase"])
+            for row in found
         ]
 
+    def save_copy(self) -> None:
+        """Put a copy into the study's folder, where the ledger is kept elsewhere."""
+        file = sqlite_file(self.where.url)
+        if file is not None and self.where.copy is not None:
+            save_copy(file, self.where.copy)
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of it."""
         self.engine.dispose()
 
 
-def durable(connection: Any, _: Any) -> None:
-    """Survive a kill at any instant, and let others read meanwhile."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+def storable(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures as JSON knows them: what is not finite becomes null, as PostgreSQL insists."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
 
 
-COLUMNS = ("epochs", "metric", "value", "seconds", "device_seconds", "reason")
-
-
-def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -> None:
-    """One row a trial; readers see the old table or the new one, never half of it.
-
-    Args:
-        entries: the trials.
-        metric: what `value` is.
-        fixed: values of settings that the study does not search, by dotted name.
-        file: the table.
-    """
-    extra = sorted({name for e in entries for name in e.point if name not in SEVEN})
-    new = file.with_suffix(".csv.new")
-    with new.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        names = [*SEVEN, *extra]
-        table.writerow(["trial_id", "phase", "state", "seed", *map(short, names), *COLUMNS])
-        for e in entries:
-            known = {**fixed, **e.point}
-            settings = [known.get(name, "") for name in names]
-            value = "" if e.value is None else e.value
-            costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
-            head = [e.trial_id, e.phase, e.state, e.seed]
-            table.writerow([*head, *settings, e.epochs, metric, value, *costs])
-    new.replace(file)
+def explain(error: DatabaseError) -> str:
+    """What is wrong with a ledger, and the way out."""
+    told = " ".join(str(error.orig).split())
+    if "is full" in told or "disk I/O error" in told or "No space" in told:
+        return f"the ledger cannot be written ({told}); make room, then --resume."
+    if "connection" in told:
+        return f"the ledger does not answer ({told}); once it does, --resume."
+    return (
+        f"the ledger cannot be used ({told}); restore it from a copy, "
+        "or start the study under another --name."
+    )

@@ -16,6 +16,7 @@ from search.final import final
 from search.folder import provenance_of
 from search.keeper import best_of
 from search.launch import tune_phase
+from search.mirror import Mirror
 from search.plan import (
     CONFIRM,
     SENSITIVITY,
@@ -42,15 +43,19 @@ def search(work: Work) -> None:
     if sum(e.state != "running" for e in earlier) < study.budget.trials:
         cluster = work.cluster()
         begin = work.keeper.start("search", study.budget.trials, earlier, cluster.devices)
-        searcher = Truthful(study, earlier, begin)
-        scheduler = build_scheduler(study, earlier)
-        tune_phase(cluster, work.keeper, searcher, scheduler, work.drive)
+        searcher = Truthful(study, earlier, begin, work.place.priors)
+        journal = work.place.root / "optuna.journal"
+        with Mirror(study, journal, earlier, work.place.priors) as work.keeper.mirror:
+            scheduler = build_scheduler(study, earlier)
+            tune_phase(cluster, work.keeper, searcher, scheduler, work.drive)
+        work.keeper.mirror = None
     best = best_of(work.entries("search"))
     if best is None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
     root = work.place.root
     if not read_best(root).get("confirmed"):  # a later phase knows better
         put_model(work.keeper.trial_folder(best.trial_id), root)
+        work.ledger.keep(best.trial_id, "best")
         write_best(study, work.entries(), best, root)
 
 

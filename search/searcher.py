@@ -1,19 +1,22 @@
 """Who proposes: Optuna, told the truth about stopped trials, or a list made beforehand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from search.ledger import Entry
-from search.space import Point, suggest
+from search.prior import Prior
+from search.space import Point, suggest, within
 from search.study import Study
 
 STATES = {
+    "running": TrialState.RUNNING,
     "completed": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "failed": TrialState.FAIL,
@@ -70,20 +73,23 @@ class Listed(Unsaved, Searcher):  # type: ignore[misc]
 class Truthful(Listed):
     """Optuna. A stopped trial is PRUNED, a failed one FAIL, and the value is the best score."""
 
-    def __init__(self, study: Study, earlier: list[Entry], begin: Begin) -> None:
+    def __init__(
+        self, study: Study, earlier: list[Entry], begin: Begin, priors: Sequence[Prior] = ()
+    ) -> None:
         """Take up a study.
 
         Args:
             study: what is searched.
             earlier: trials on record; those that ran when they were interrupted run first.
             begin: puts a proposal on record.
+            priors: what earlier studies found out; not counted as trials of this one.
         """
         unfinished = [e for e in earlier if e.state == "running"]
         again = [Proposal(e.trial_id, e.point, e.seed, e.epochs) for e in unfinished]
         super().__init__(again, begin)
         self.space = study
         self.number = len(earlier)
-        self.optuna = build_optuna(study, earlier)
+        self.optuna = build_optuna(study, earlier, priors)
         self.running: dict[str, optuna.Trial] = {}
         self.told: dict[str, int] = {}
         self.before = {e.trial_id: e.reports for e in unfinished}
@@ -111,12 +117,15 @@ class Truthful(Listed):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        trial = self.running[trial_id]
+        if result and not error:
+            self.on_trial_result(
+                trial_id, result
+            )  # Tune keeps the report that ends a trial from us
+        trial = self.running.pop(trial_id)
+        del self.told[trial_id]
         if error or not result or "failed" in result:
             self.optuna.tell(trial, state=TrialState.FAIL)
-            return
-        self.on_trial_result(trial_id, result)  # Tune keeps the report that ends a trial from us
-        if result["epoch"] < self.space.budget.epochs:
+        elif result["epoch"] < self.space.budget.epochs:
             self.optuna.tell(trial, state=TrialState.PRUNED)
         else:
             self.optuna.tell(trial, result["best"])
@@ -140,32 +149,61 @@ def build_sampler(study: Study, asked: int) -> BaseSampler:
     )
 
 
-def build_optuna(study: Study, earlier: list[Entry]) -> optuna.Study:
+def build_optuna(study: Study, earlier: list[Entry], priors: Sequence[Prior] = ()) -> optuna.Study:
     """An Optuna study that knows the trials on record and what is to be tried next.
 
     That is: what ran when it was interrupted, then the first points that were not asked yet.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     made = optuna.create_study(direction="maximize", sampler=build_sampler(study, len(earlier)))
-    for entry in earlier:
-        if entry.state != "running":
-            made.add_trial(frozen(study, entry))
+    made.add_trials([known for prior in priors for known in frozen_prior(study, prior)])
+    ended = [frozen(study, entry) for entry in earlier if entry.state != "running"]
+    made.add_trials([trial for trial in ended if trial is not None])
     unfinished = [entry.point for entry in earlier if entry.state == "running"]
     for point in [*unfinished, *study.first_points[len(earlier) :]]:
         made.enqueue_trial(point)
     return made
 
 
-def frozen(study: Study, entry: Entry) -> optuna.trial.FrozenTrial:
-    """A trial on record as Optuna keeps it."""
-    trial = optuna.trial.FixedTrial(entry.point)
+def distributions(study: Study, point: Point) -> dict[str, BaseDistribution] | None:
+    """What each value of a point was drawn from; None where it lies outside the space."""
+    known = {**study.fixed, **point}
+    if point.keys() != study.space.keys() or not all(
+        within(study.space, name, known).holds(value) for name, value in point.items()
+    ):
+        return None
+    trial = optuna.trial.FixedTrial(point)
     suggest(study.space, study.fixed, trial)  # type: ignore[arg-type]
+    drawn_from: dict[str, BaseDistribution] = trial.distributions
+    return drawn_from
+
+
+def frozen(study: Study, entry: Entry) -> optuna.trial.FrozenTrial | None:
+    """A trial on record as Optuna keeps it; None where it lies outside a changed space."""
+    drawn_from = distributions(study, entry.point)
+    if drawn_from is None:
+        return None
     last = entry.reports[-1]["value"] if entry.reports else None
-    values = {"completed": entry.value, "stopped": last, "failed": None}  # as Optuna's tell does
+    values = {"completed": entry.value, "stopped": last}  # as Optuna's tell does
     return optuna.trial.create_trial(
         state=STATES[entry.state],
-        value=values[entry.state],
+        value=values.get(entry.state),
         params=entry.point,
-        distributions=trial.distributions,
+        distributions=drawn_from,
         intermediate_values={r["epoch"]: r["value"] for r in entry.reports},
     )
+
+
+def frozen_prior(study: Study, prior: Prior) -> list[optuna.trial.FrozenTrial]:
+    """The trials of an earlier study as Optuna keeps them, marked with where they come from."""
+    return [
+        optuna.trial.create_trial(
+            state=TrialState.COMPLETE,
+            value=known.value,
+            params=known.point,
+            distributions=drawn_from,
+            user_attrs={"warm_start": prior.folder, "trial_id": known.trial_id},
+        )
+        for known in prior.trials
+        if (drawn_from := distributions(study, known.point)) is not None
+    ]

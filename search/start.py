@@ -1,7 +1,7 @@
 """What a command does with a checked study: preview it, start it, resume it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,24 @@ from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
 from search.best import read_best
-from search.folder import StudyFolder, new_folder, old_folder, stored_study
+from search.changes import changes, check_comparable, history
+from search.folder import (
+    StudyFolder,
+    check_owner,
+    new_folder,
+    old_folder,
+    stored,
+    write_about,
+)
 from search.keeper import Keeper
-from search.ledger import Ledger
+from search.ledger import Ledger, Word
 from search.phases import run_phases
 from search.plan import FEWEST_POINTS, MOST_WHOLE, strongest_pairs
 from search.settle import ASK_ABOVE_HOURS
 from search.space import Whole
 from search.study import PHASES, Study
 from search.view import View, clock, settings
+from search.warm_start import read_priors
 from search.work import Work
 
 
@@ -79,33 +88,49 @@ def preview(study: Study) -> str:
 
 
 @dataclass(frozen=True)
-class How:
-    """How a study is run, whatever it is about."""
+class Way:
+    """How a study is done, as far as that changes nothing it measures."""
 
     address: str | None = None
     """A Ray cluster; None is this machine."""
+
+    ledger: str = ""
+    """URL of the database that keeps the trials; none: a file in the study's folder, or where
+    it was before."""
+
+    warm_start: Sequence[Path] = ()
+    """Folders of earlier studies to learn from."""
+
+    allow_changed: bool = False
+    """Go on although code, data or settings changed."""
 
     phases: tuple[str, ...] = PHASES
     agree: Callable[[str], bool] | None = None
     """Asked before what takes long; None starts it anyway."""
 
 
-def fresh(study: Study, root: Path, how: How) -> None:
-    """Start a study in its folder `root`.
+def fresh(study: Study, root: Path, way: Way) -> None:
+    """Start a study.
+
+    Args:
+        study: what to do.
+        root: its folder.
+        way: how.
 
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
-    if "search" not in how.phases:
+    if "search" not in way.phases:
         raise UserError(
-            f"--phases {','.join(how.phases)}: a new study begins with the phase search; "
+            f"--phases {','.join(way.phases)}: a new study begins with the phase search; "
             f"add --resume if {root} holds one"
         )
+    priors = read_priors(way.warm_start, study)
     tensors = prepare(study.base)
-    if how.agree is not None and not agreed(study, tensors, how.agree):
+    if way.agree is not None and not agreed(study, tensors, way.agree):
         raise UserError("not started")
-    with new_folder(root, study, tensors.key) as place:
-        go(study, place, tensors, how)
+    with new_folder(root, study, tensors.key, way.ledger, priors) as place:
+        go(study, place, tensors, way)
 
 
 def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool:
@@ -114,20 +139,46 @@ def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool
     return longest <= ASK_ABOVE_HOURS or agree(f"This may take {longest:.1f} hours. Start?")
 
 
-def resume(root: Path, trials: int | None, how: How) -> None:
+def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     """Go on with an interrupted study, run phases of it again, or extend it to more trials.
 
+    Args:
+        root: its folder.
+        wanted: the stored study with what the user asks for now.
+        way: how.
+
     Raises:
-        UserError: there is none, or its data changed.
+        UserError: there is none, or something that decides its figures changed.
     """
-    study, stored_hash = stored_study(root)
-    if trials is not None:
-        study = Study.model_validate(
-            study.model_dump() | {"budget": {**study.budget.model_dump(), "trials": trials}}
-        )
+    if way.warm_start:
+        raise UserError("--warm-start: only when a study begins; study.yaml remembers it.")
+    found = stored(root)
+    check_owner(root)
+    study = wanted(found.study)
+    check_comparable(found.study, study)
     tensors = prepare(study.base)
-    with old_folder(root, tensors.key, stored_hash) as place:
-        go(study, place, tensors, how)
+    changed = changes(found, study, tensors.key)
+    if changed.all and not way.allow_changed:
+        raise UserError(
+            f"{root}: since this study began, {'; '.join(changed.all)}: undo that, start anew "
+            "under another --name, or go on all the same with --allow-changed."
+        )
+    with old_folder(root, found, way.ledger) as place:
+        if changed.spoils:
+            drop_unfinished(place, changed.spoils)
+        write_about(root, history(found, study, changed, tensors.key))
+        go(study, place, tensors, way, changed.all)
+
+
+def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
+    """Trials that were interrupted cannot be trained to their end in another way than begun."""
+    ledger = Ledger(place.ledger)
+    for entry in ledger.entries():
+        if entry.state == "running":
+            ledger.hear(entry.trial_id, Word(kind="changed"))
+            reason = f"interrupted, and then {'; '.join(changed)}"
+            ledger.end(entry.trial_id, "failed", 0.0, 0.0, reason)
+    ledger.close()
 
 
 def settle(ledger: Ledger, epochs: int) -> None:
@@ -137,18 +188,22 @@ def settle(ledger: Ledger, epochs: int) -> None:
             ledger.end(entry.trial_id, "completed", 0.0, 0.0, "")
 
 
-def go(study: Study, place: StudyFolder, tensors: Tensors, how: How) -> None:
+def go(
+    study: Study, place: StudyFolder, tensors: Tensors, way: Way, changed: Sequence[str] = ()
+) -> None:
     """Run a study's phases and say what came of it."""
     with View(study.name, study.base.metric) as view:
+        for change in changed:
+            view.say(f"going on although {change}")
         for split, counts in tensors.counts.items():
             told = (f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
             view.say(f"{split}: " + ", ".join(told))
         ledger = Ledger(place.ledger)
         settle(ledger, study.budget.epochs)
         keeper = Keeper(study, place.root, ledger, view)
-        with Work(study, place, tensors, view, ledger, keeper, how.address, how.agree) as work:
-            run_phases(work, how.phases)
-        if "report" in how.phases:
+        with Work(study, place, tensors, view, ledger, keeper, way.address, way.agree) as work:
+            run_phases(work, way.phases)
+        if "report" in way.phases:
             place.finish()
         tell(work)
         ledger.close()

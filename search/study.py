@@ -345,13 +345,26 @@ def read_study(path: Path, overrides: dict[str, Any] | None = None) -> Study:
     Raises:
         UserError: one line with the place, what was given and what would be right.
     """
-    raw = {"name": path.stem, **read_yaml(path)}
-    for key, value in (overrides or {}).items():
+    return build_study({"name": path.stem, **read_yaml(path)}, overrides or {}, str(path))
+
+
+def build_study(raw: dict[str, Any], overrides: dict[str, Any], where: str) -> Study:
+    """Check a study.
+
+    Args:
+        raw: its fields, which are changed in place.
+        overrides: fields to set on top, by dotted name.
+        where: what errors name as their place.
+
+    Raises:
+        UserError: one line with the place, what was given and what would be right.
+    """
+    for key, value in overrides.items():
         override(raw, key, value)
     absolute(raw)
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        raise UserError(one_line(error, Study, str(path))) from error
+        raise UserError(one_line(error, Study, where)) from error
     except UserError as error:
-        raise UserError(f"{path}, {error}") from error
+        raise UserError(f"{where}, {error}") from error

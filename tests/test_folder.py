@@ -1,5 +1,7 @@
 """A study's folder is made once, resumed when it was interrupted, never overwritten."""
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +12,10 @@ import pytest
 import yaml
 
 from muse.errors import UserError
-from search.folder import new_folder, old_folder, stored_study
+from search.folder import check_owner, hold, new_folder, old_folder, stored, write_about
 from search.ledger import Ledger
+from search.prior import Known, Prior
+from search.schema import sqlite_file
 from search.study import Study
 
 HOLDER = """
@@ -60,13 +64,15 @@ def interrupt(root: Path) -> None:
 def test_a_new_study_gets_a_folder_and_its_parents(tmp_path: Path) -> None:
     place = new_folder(tmp_path / "results" / "mine", STUDY, "abc")
     assert (place.root / "study.yaml").is_file()
-    assert place.ledger.parent == place.root
+    assert sqlite_file(place.ledger.url) == place.root / "ledger.db"
     place.lock.close()
 
 
 def test_a_stored_study_is_the_study_that_was_stored(tmp_path: Path) -> None:
     interrupt(tmp_path)
-    assert stored_study(tmp_path) == (STUDY, "abc")
+    found = stored(tmp_path)
+    assert found.study == STUDY
+    assert found.latest["data_hash"] == "abc"
 
 
 def test_study_yaml_says_all_settings_and_where_they_come_from(tmp_path: Path) -> None:
@@ -95,29 +101,143 @@ def test_an_interrupted_study_is_not_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / "study.yaml").read_text() == before
 
 
-def test_an_interrupted_study_is_taken_up_with_the_same_data(tmp_path: Path) -> None:
+def test_an_interrupted_study_is_taken_up(tmp_path: Path) -> None:
     interrupt(tmp_path)
-    place = old_folder(tmp_path, data_hash="abc", stored_hash="abc")
+    place = old_folder(tmp_path, stored(tmp_path))
     assert place.root == tmp_path
     place.lock.close()
 
 
-def test_a_study_whose_data_changed_is_not_taken_up(tmp_path: Path) -> None:
+def test_what_earlier_studies_found_out_is_remembered(tmp_path: Path) -> None:
+    known = Known(trial_id="search-0003", point={"cross.theta": 0.1}, value=0.5, epochs=9)
+    prior = Prior(folder="/results/earlier", trials=[known])
+    new_folder(tmp_path, STUDY, "abc", priors=[prior]).lock.close()
+    with old_folder(tmp_path, stored(tmp_path)) as place:
+        assert place.priors == [prior]
+
+
+def test_a_study_yaml_of_before_has_no_priors_and_keeps_its_ledger(tmp_path: Path) -> None:
     interrupt(tmp_path)
-    with pytest.raises(UserError, match=r"data changed .* \(hash abc, now xyz\); restore"):
-        old_folder(tmp_path, data_hash="xyz", stored_hash="abc")
+    about = stored(tmp_path).about
+    older = {key: about[key] for key in ("study", "settings", "value", "provenance")}
+    write_about(tmp_path, older)
+    found = stored(tmp_path)
+    assert (found.priors, found.study) == ([], STUDY)
+    assert sqlite_file(found.ledger.url) == tmp_path / "ledger.db"
+
+
+def give_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file belong to another user."""
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 12345)
+    else:
+        mine = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+
+
+@pytest.mark.parametrize("name", [".", "study.yaml", "ledger.db"])
+def test_a_study_of_another_user_is_not_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    interrupt(tmp_path)
+    (tmp_path / "ledger.db").touch()
+    found = stored(tmp_path)
+    give_away(tmp_path / name, monkeypatch)
+    with pytest.raises(UserError, match=r"belongs to another user \(number \d+\), [^\n]*$"):
+        old_folder(tmp_path, found)
+    assert not (tmp_path / ".lock").read_text()
+
+
+def test_a_study_of_ones_own_is_ones_own(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    check_owner(tmp_path)
+
+
+def damage(root: Path) -> bytes:
+    """A ledger with many trials, and rubbish where its pages were; returns all of it."""
+    ledger = Ledger(root / "ledger.db")
+    for number in range(100):
+        ledger.ask(f"t{number}", "search", 0, {"cross.theta": 0.1})
+    ledger.close()
+    content = bytearray((root / "ledger.db").read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    (root / "ledger.db").write_bytes(content)
+    return bytes(content)
+
+
+def test_a_study_with_a_damaged_ledger_is_not_resumed_and_a_copy_is_kept(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    content = damage(tmp_path)
+    for _ in range(2):  # a second attempt makes no second copy
+        with pytest.raises(
+            UserError, match=r"ledger\.db: the ledger is damaged \([^\n]*\), so [^\n]*$"
+        ):
+            old_folder(tmp_path, stored(tmp_path))
+    (kept,) = tmp_path.glob("ledger.db.corrupt-*")
+    assert kept.read_bytes() == content
+    hold(tmp_path).close()  # the refusal let go of the folder
+
+
+def test_a_study_whose_ledger_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    (tmp_path / "trials.csv").touch()
+    with pytest.raises(UserError, match=r"ledger\.db: the ledger is gone, [^\n]*$"):
+        old_folder(tmp_path, stored(tmp_path))
+
+
+def begin_elsewhere(root: Path, local: Path) -> None:
+    """A study whose ledger is on another disk, with a trial that has ended and one that has not."""
+    place = new_folder(root, STUDY, "abc", f"sqlite:///{local}/ledger.db")
+    ledger = Ledger(place.ledger)
+    ledger.ask("a", "search", 0, {"cross.theta": 0.1})
+    ledger.end("a", "completed", 1.0, 1.0, "")
+    ledger.ask("b", "search", 0, {"cross.theta": 0.1})
+    ledger.close()
+    place.lock.close()
+
+
+def known(root: Path) -> list[str]:
+    """The trials that a resume finds."""
+    with old_folder(root, stored(root)) as place:
+        ledger = Ledger(place.ledger)
+        found = [entry.trial_id for entry in ledger.entries()]
+        ledger.close()
+    return found
+
+
+def test_a_ledger_on_another_disk_is_taken_up_there(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    begin_elsewhere(tmp_path / "mine", tmp_path / "local")
+    assert known(tmp_path / "mine") == ["a", "b"]
+
+
+def test_a_ledger_whose_disk_is_gone_is_taken_up_from_its_copy(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    begin_elsewhere(tmp_path / "mine", tmp_path / "local")
+    shutil.rmtree(tmp_path / "local")
+    assert known(tmp_path / "mine") == ["a"]  # the copy is that of the last trial's end
+    assert (tmp_path / "local" / "ledger.db").exists()
+
+
+def test_an_older_ledger_on_this_disk_yields_to_the_copy(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    begin_elsewhere(tmp_path / "mine", tmp_path / "local")
+    shutil.rmtree(tmp_path / "local")
+    (tmp_path / "local").mkdir()
+    Ledger(tmp_path / "local" / "ledger.db").close()  # this machine fell behind: it knows nothing
+    assert known(tmp_path / "mine") == ["a"]
 
 
 def test_where_there_is_no_study_nothing_is_resumed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none: no study to resume here; leave --resume out"):
-        stored_study(tmp_path / "none")
+        stored(tmp_path / "none")
 
 
 @pytest.mark.parametrize("content", ["", "- 1", "study: {}", "[", "provenance: 3\nstudy: {}"])
 def test_a_study_yaml_of_another_hand_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "study.yaml").write_text(content)
     with pytest.raises(UserError, match=r"study\.yaml: not written by this tool; restore"):
-        stored_study(tmp_path)
+        stored(tmp_path)
 
 
 def test_a_stored_study_with_a_mistake_is_told_with_its_place(tmp_path: Path) -> None:
@@ -125,7 +245,7 @@ def test_a_stored_study_with_a_mistake_is_told_with_its_place(tmp_path: Path) ->
     file = tmp_path / "study.yaml"
     file.write_text(file.read_text().replace("trials: 20", "trials: -1"))
     with pytest.raises(UserError, match=r"study\.yaml, budget\.trials: .* greater than 0, given"):
-        stored_study(tmp_path)
+        stored(tmp_path)
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -140,7 +260,7 @@ def test_a_second_search_is_kept_away(tmp_path: Path) -> None:
         another_search(tmp_path),
         pytest.raises(UserError, match=r"another search is at work on this study\.$"),
     ):
-        old_folder(tmp_path, "abc", "abc")
+        old_folder(tmp_path, stored(tmp_path))
 
 
 def test_a_search_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
@@ -148,7 +268,7 @@ def test_a_search_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
     with another_search(tmp_path) as process:
         process.kill()
         process.wait()
-        old_folder(tmp_path, "abc", "abc").lock.close()
+        old_folder(tmp_path, stored(tmp_path)).lock.close()
 
 
 def test_a_new_study_does_not_begin_where_another_search_begins(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The ledger loses nothing, tears nothing and counts nothing twice."""
 
-import csv
-import json
+import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from muse.errors import UserError
-from search.ledger import TRIALS, Entry, Ledger, write_csv
+from search.copies import find_damage
+from search.ledger import Address, Entry, Ledger, Word
+from search.schema import ABOUT, TRIALS, read_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 WRITER = """
@@ -75,14 +79,37 @@ def test_what_was_written_before_a_kill_is_there_in_whole(tmp_path: Path, attemp
 
 def test_a_trial_reads_as_it_was_told(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
-    ledger.ask("a", "search", 3, POINT)
+    before = time.time()
+    ledger.hear("a", Word(asked_hash="f00"))
+    ledger.ask("a", "search", 3, POINT, budget=4)
+    ledger.hear("a", Word(node="gpu-1", built_hash="f01"))
     ledger.report("a", figures(1, 0.5, 4.0), 2.0)
+    ledger.hear("a", Word(kind="diverged"))
     ledger.end("a", "failed", 5.0, 2.0, "not finite")
+    ledger.keep("a", "trials/a/best")
 
-    assert ledger.entries() == [
-        Entry("a", "search", "failed", 3, POINT, 5.0, 10.0, "not finite", (figures(1, 0.5, 4.0),))
-    ]
+    (entry,) = ledger.entries()
     ledger.close()
+
+    assert before - 4.0 <= entry.started <= before < entry.ended <= time.time()
+    assert replace(entry, started=0.0, ended=0.0) == Entry(
+        trial_id="a",
+        phase="search",
+        state="failed",
+        seed=3,
+        point=POINT,
+        seconds=5.0,
+        device_seconds=10.0,
+        reason="not finite",
+        reports=(figures(1, 0.5, 4.0),),
+        kind="diverged",
+        node="gpu-1",
+        attempts=1,
+        budget=4,
+        asked_hash="f00",
+        built_hash="f01",
+        checkpoint="trials/a/best",
+    )
 
 
 def test_a_second_process_reads_while_the_first_writes(tmp_path: Path) -> None:
@@ -178,6 +205,42 @@ def test_a_trial_that_runs_again_keeps_its_place_and_reports(tmp_path: Path) -> 
     ledger.close()
 
 
+def test_attempts_are_all_times_that_workers_began_with_a_trial(tmp_path: Path) -> None:
+    first = open_ledger(tmp_path)
+    first.ask("a", "search", 0, POINT)
+    first.report("a", figures(1, 0.5), 1.0)
+    for epoch in (2, 3):  # one loss, told twice
+        first.hear("a", Word(lost=1))
+        first.report("a", figures(epoch, 0.5), 1.0)
+    first.close()
+
+    second = open_ledger(tmp_path)
+    second.ask("a", "search", 0, POINT)
+    second.hear("a", Word(lost=2))
+    second.end("a", "completed", 1.0, 1.0, "")
+
+    assert second.entry("a").attempts == 5  # first, after a loss, after a resume, after two losses
+    second.close()
+
+
+def test_a_word_left_empty_leaves_what_is_known(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.ask("a", "search", 0, POINT)
+    ledger.hear("a", Word(node="gpu-1"))
+    ledger.report("a", figures(1, 0.5), 1.0)
+    ledger.end("a", "completed", 1.0, 1.0, "")
+    assert ledger.entry("a").node == "gpu-1"
+    ledger.close()
+
+
+def test_a_loss_that_is_not_finite_is_kept_as_nothing(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.ask("a", "search", 0, POINT)
+    ledger.report("a", {**figures(1, 0.5), "loss": float("inf")}, 1.0)
+    assert ledger.entry("a").reports[0]["loss"] is None
+    ledger.close()
+
+
 def test_entries_of_a_phase_are_only_that_phase(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     ledger.ask("a", "search", 0, POINT)
@@ -215,10 +278,8 @@ def test_a_file_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
     )  # the first page, with the tables' names, stays
     (tmp_path / "ledger.db").write_bytes(content)
 
-    ledger = open_ledger(tmp_path)
     with pytest.raises(UserError, match=r"ledger\.db: the ledger cannot be used \([^\n]*$"):
-        ledger.entries()
-    ledger.close()
+        open_ledger(tmp_path).entries()
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -226,83 +287,97 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         open_ledger(tmp_path / "none")
 
 
-DONE = Entry(
-    trial_id="search-0000",
-    phase="search",
-    state="completed",
-    seed=4,
-    point={"cross.theta": 0.25, "cross.eta": 3, "captioner.dropout": 0.3, "text.layers": 2},
-    seconds=1.23456,
-    device_seconds=2.46912,
-    reason="",
-    reports=({"epoch": 1, "value": 0.5}, {"epoch": 2, "value": 0.25}),
+def test_a_ledger_of_another_version_is_named(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    with ledger.transaction() as connection:
+        connection.execute(ABOUT.update().values(version=99))
+    ledger.close()
+    with pytest.raises(UserError, match=r"ledger\.db: a ledger of version 99, [^\n]* version 2;"):
+        open_ledger(tmp_path)
+
+
+def test_the_first_version_which_did_not_say_so_is_named(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.execute("create table trials (trial_id text primary key)")
+    with pytest.raises(UserError, match=r"a ledger of version 1, "):
+        open_ledger(tmp_path)
+
+
+def test_studies_that_share_a_file_do_not_see_one_another(tmp_path: Path) -> None:
+    url = read_url(f"sqlite:///{tmp_path}/ledger.db")
+    ledgers = [Ledger(Address(url, study)) for study in ("a", "b")]
+    for number, ledger in enumerate(ledgers):
+        ledger.ask("t", "search", number, POINT)
+    ledgers[0].end("t", "failed", 0.0, 1.0, "")
+    found = [(e.seed, e.state) for ledger in ledgers for e in ledger.entries()]
+    assert found == [(0, "failed"), (1, "running")]
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_a_file_of_one_study_is_read_without_its_key(tmp_path: Path) -> None:
+    ledger = Ledger(Address(read_url(f"sqlite:///{tmp_path}/ledger.db"), "mine-1234"))
+    ledger.ask("t", "search", 0, POINT)
+    ledger.close()
+    reader = open_ledger(tmp_path)
+    assert [e.trial_id for e in reader.entries()] == ["t"]
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ledger.db", "no address of a database; give sqlite:////folder/ledger.db or"),
+        ("nosuch://here/db", "no address of a database"),
+        ("mysql://me@here/db", "sqlite"),
+        ("sqlite://", "name a file of sqlite"),
+        ("postgresql+psycopg://me:secret@here/db", "leave the password out"),
+    ],
 )
-FIXED = {"cross.mu": 1, "cross.eta": 9, "loss.alpha": 1e-4, "cross.dropout": 0.1}
+def test_an_address_that_will_not_do_is_one_line_without_its_password(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as told:
+        read_url(text)
+    assert "\n" not in str(told.value)
+    assert "secret" not in str(told.value)
 
 
-def rows(file: Path) -> list[list[str]]:
-    with file.open(newline="") as stream:
-        return list(csv.reader(stream))
+def test_only_the_best_trial_has_a_checkpoint_on_record(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    for name in ("a", "b"):
+        ledger.ask(name, "search", 0, POINT)
+        ledger.keep(name, f"trials/{name}/best")
+    assert [e.checkpoint for e in ledger.entries()] == ["", "trials/b/best"]
+    ledger.close()
 
 
-def test_trials_csv_has_its_columns_in_order(tmp_path: Path) -> None:
-    write_csv([DONE], "valid_f1", FIXED, tmp_path / "trials.csv")
-    assert (tmp_path / "trials.csv").read_text().splitlines()[0] == (
-        "trial_id,phase,state,seed,theta,mu,eta,alpha,beta,learning_rate,dropout,"
-        "captioner.dropout,text.layers,epochs,metric,value,seconds,device_seconds,reason"
-    )
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no leave to mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_trials_csv_shows_searched_fixed_and_unknown_settings(tmp_path: Path) -> None:
-    write_csv([DONE], "valid_f1", FIXED, tmp_path / "trials.csv")
-    row = dict(zip(*rows(tmp_path / "trials.csv"), strict=True))
-    assert (row["theta"], row["eta"]) == ("0.25", "3")  # searched; eta's fixed value yields
-    assert (row["mu"], row["alpha"], row["dropout"]) == ("1", "0.0001", "0.1")  # fixed
-    assert (row["captioner.dropout"], row["beta"]) == ("0.3", "")
+def test_a_full_disk_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    def fill() -> None:
+        for number in range(10_000):
+            ledger.ask(f"t{number}", "search", number, POINT)
+            told.append(number)
 
-
-def test_trials_csv_shows_cost_and_outcome(tmp_path: Path) -> None:
-    failed = replace(DONE, trial_id="b", state="failed", reports=(), reason='said "no", twice')
-    write_csv([DONE, failed], "valid_f1", FIXED, tmp_path / "trials.csv")
-    outcomes = [row[-6:] for row in rows(tmp_path / "trials.csv")[1:]]
-    assert outcomes == [
-        ["2", "valid_f1", "0.5", "1.235", "2.469", ""],
-        ["0", "valid_f1", "", "1.235", "2.469", 'said "no", twice'],
-    ]
-
-
-def test_a_study_without_trials_has_a_table_with_a_header_only(tmp_path: Path) -> None:
-    write_csv([], "valid_f1", FIXED, tmp_path / "trials.csv")
-    assert len(rows(tmp_path / "trials.csv")) == 1
-
-
-def test_a_table_that_could_not_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
-    file = tmp_path / "trials.csv"
-    write_csv([DONE], "valid_f1", FIXED, file)
-    before = file.read_bytes()
-    broken = replace(DONE, seconds="no number")  # type: ignore[arg-type]
-
-    with pytest.raises(TypeError):
-        write_csv([DONE, broken], "valid_f1", FIXED, file)
-
-    assert file.read_bytes() == before
-
-
-@pytest.mark.slow
-def test_a_reader_never_sees_half_a_table(tmp_path: Path) -> None:
-    file = tmp_path / "trials.csv"
-    entries = [replace(DONE, trial_id=f"search-{n}") for n in range(200)]
-    write_csv(entries, "valid_f1", FIXED, file)
-    script = (
-        "import sys, json\nfrom pathlib import Path\nfile = Path(sys.argv[1])\n"
-        "print('ready', flush=True)\n"
-        "print(json.dumps(sorted({file.read_bytes().count(b'\\n') for _ in range(3000)})))"
-    )
-    command = [sys.executable, "-c", script, str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
-        assert reader.stdout is not None
-        reader.stdout.readline()
-        while reader.poll() is None:
-            write_csv(entries, "valid_f1", FIXED, file)
-        seen = json.loads(reader.stdout.read())
-    assert seen == [201]
+    told: list[int] = []
+    with small_disk(tmp_path / "disk") as disk:
+        ledger = open_ledger(disk)
+        (disk / "ballast").write_bytes(b"x" * 500_000)
+        with pytest.raises(UserError, match=r"cannot be written \([^\n]*\); make room, then --res"):
+            fill()
+        assert [e.seed for e in ledger.entries()] == told
+        ledger.close()
+        assert find_damage(disk / "ledger.db") == ""
+        (disk / "ballast").unlink()
+        again = open_ledger(disk)
+        again.ask("after", "search", 0, POINT)
+        assert [e.seed for e in again.entries()] == [*told, 0]
+        again.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cli import build_parser
+from search.cli import QUICKSTART, build_parser
 from search.study import read_study
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def test_the_first_screen_has_exactly_the_two_commands() -> None:
 @pytest.mark.parametrize("arguments", searches())
 def test_a_command_of_the_documents_names_a_file_and_options_that_are_there(arguments: str) -> None:
     options = build_parser().parse_args(shlex.split(arguments, comments=True))
-    experiment = ROOT / options.experiment
+    experiment = ROOT / (options.experiment or QUICKSTART)
     assert read_study(experiment).name == experiment.stem
 
 

@@ -1,0 +1,37 @@
+"""`trials.csv`: one row a trial, drawn from the ledger."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from search.ledger import Entry
+from search.space import SEVEN, Point, short
+
+HEAD = ("trial_id", "phase", "state", "seed")
+COLUMNS = ("epochs", "metric", "value", "seconds", "device_seconds", "reason")
+MORE = ("kind", "node", "attempts", "budget")
+
+
+def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -> None:
+    """One row a trial; readers see the old table or the new one, never half of it.
+
+    Args:
+        entries: the trials.
+        metric: what `value` is.
+        fixed: values of settings that the study does not search, by dotted name.
+        file: the table.
+    """
+    extra = sorted({name for e in entries for name in e.point if name not in SEVEN})
+    new = file.with_suffix(".csv.new")
+    with new.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        names = [*SEVEN, *extra]
+        table.writerow([*HEAD, *map(short, names), *COLUMNS, *MORE])
+        for e in entries:
+            known = {**fixed, **e.point}
+            settings = [known.get(name, "") for name in names]
+            value = "" if e.value is None else e.value
+            costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
+            head, more = ([getattr(e, name) for name in names] for names in (HEAD, MORE))
+            table.writerow([*head, *settings, e.epochs, metric, value, *costs, *more])
+    new.replace(file)

@@ -1,0 +1,86 @@
+"""Reading an earlier study, so that a new one begins with what it found out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from muse.errors import UserError
+from search.folder import stored
+from search.ledger import Entry, Ledger
+from search.prior import Known, Prior
+from search.searcher import distributions
+from search.space import Choice, Knob
+from search.study import Study
+
+
+def read_priors(folders: Sequence[Path], study: Study) -> list[Prior]:
+    """The full-budget trials of earlier studies.
+
+    Raises:
+        UserError: a folder holds no study, one of another space, or no such trial.
+    """
+    return [read_prior(folder, study) for folder in folders]
+
+
+def read_prior(folder: Path, study: Study) -> Prior:
+    """The full-budget trials of one earlier study.
+
+    Raises:
+        UserError: it holds no study, one of another space, or no such trial.
+    """
+    if not (folder / "study.yaml").is_file():
+        raise UserError(f"--warm-start {folder}: no study stands here; give results/<name>.")
+    earlier = stored(folder)
+    check_same(earlier.study, study, folder)
+    ledger = Ledger(earlier.ledger)
+    trials = known_trials(ledger.entries())
+    ledger.close()
+    for trial in trials:
+        if distributions(study, trial.point) is None:
+            raise UserError(
+                f"--warm-start {folder}: {trial.trial_id} has {trial.point}, which is not legal "
+                "with this study's fixed settings."
+            )
+    if not trials:
+        raise UserError(f"--warm-start {folder}: no trial of its search was trained in full.")
+    return Prior(folder=str(folder.resolve()), trials=trials)
+
+
+def known_trials(entries: list[Entry]) -> list[Known]:
+    """The trials of a search that nobody stopped."""
+    return [
+        Known(trial_id=e.trial_id, point=e.point, value=e.value, epochs=e.epochs)
+        for e in entries
+        if e.phase == "search" and e.state == "completed" and e.value is not None
+    ]
+
+
+def check_same(earlier: Study, study: Study, folder: Path) -> None:
+    """A study learns only from one that searched the same space for the same score.
+
+    Raises:
+        UserError: the first difference.
+    """
+    where = f"--warm-start {folder}"
+    for field, there, here in (
+        ("task", earlier.task, study.task),
+        ("metric", earlier.base.metric, study.base.metric),
+    ):
+        if there != here:
+            raise UserError(f"{where}: its {field} is {there}, this study's is {here}.")
+    only_one = earlier.space.keys() ^ study.space.keys()
+    if only_one:
+        name = min(only_one)
+        place = "there" if name in earlier.space else "here"
+        raise UserError(f"{where}: {name} is searched only {place}; the space must be the same.")
+    for name, knob in study.space.items():
+        if earlier.space[name] != knob:
+            told = f"{describe(earlier.space[name])} there, {describe(knob)} here"
+            raise UserError(f"{where}: {name} is {told}; the space must be the same.")
+
+
+def describe(knob: Knob) -> str:
+    """A knob in words."""
+    if isinstance(knob, Choice):
+        return f"one of {', '.join(map(str, knob.choices))}"
+    log = ", log" if knob.kind == "range" and knob.log else ""
+    return f"{knob.kind} {knob.low}..{knob.high}{log}"

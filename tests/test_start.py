@@ -1,0 +1,241 @@
+"""A command starts, resumes or refuses: everything but the search itself, which is replaced."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search import start
+from search.cli import main
+from search.folder import stored
+from search.ledger import Ledger
+from search.schema import sqlite_file
+from search.study import Study
+
+EXPERIMENT = """
+preset: tiny
+data: {synthetic_tweets: 24}
+budget: {trials: 3, epochs: 2}
+fixed: {cross.layers: 4}
+space:
+  cross.theta: {low: 0.0, high: 0.5}
+  cross.mu: {low: 0, high: 2}
+"""
+POINT = {"cross.theta": 0.1, "cross.mu": 1}
+
+
+class Commands:
+    """Runs the command; notes what would have been searched."""
+
+    def __init__(self, folder: Path, said: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.said = folder, said
+        self.file = folder / "mine.yaml"
+        self.file.write_text(EXPERIMENT)
+        self.went: list[Study] = []
+        self.places: list[Any] = []
+
+    def go(self, study: Study, place: Any, *_: Any) -> None:
+        """Instead of a search: one trial ends, one is interrupted."""
+        self.went.append(study)
+        self.places.append(place)
+        ledger = Ledger(place.ledger)
+        if not ledger.entries():
+            for name in ("search-0000", "search-0001"):
+                ledger.ask(name, "search", 0, POINT, study.budget.epochs)
+                ledger.report(name, {"epoch": 1, "value": 0.5, "elapsed": 1.0}, 1.0)
+            ledger.report("search-0000", {"epoch": 2, "value": 0.7, "elapsed": 2.0}, 1.0)
+            ledger.end("search-0000", "completed", 2.0, 1.0, "")
+        ledger.close()
+
+    def run(self, *words: str, name: str = "mine") -> str:
+        """The command's error; nothing where it went well."""
+        given = [*words, "--output", str(self.folder / "results"), "--name", name]
+        status = main(given)
+        error = self.said.readouterr().err
+        assert (status, error.count("\n")) in [(0, 0), (2, 1)]
+        return error
+
+    def states(self, name: str = "mine") -> list[str]:
+        ledger = Ledger(self.root(name) / "ledger.db")
+        found = [e.state for e in ledger.entries()]
+        ledger.close()
+        return found
+
+    def root(self, name: str = "mine") -> Path:
+        return self.folder / "results" / name
+
+
+@pytest.fixture
+def commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Commands:
+    """A study that was begun and interrupted."""
+    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
+    made = Commands(tmp_path, capsys)
+    monkeypatch.setattr(start, "go", made.go)
+    assert made.run(str(made.file)) == ""
+    return made
+
+
+def test_the_same_command_resumes(commands: Commands) -> None:
+    assert commands.run(str(commands.file), "--resume") == ""
+    assert commands.went[1] == commands.went[0]
+    assert commands.states() == ["completed", "running"]
+
+
+def test_without_an_experiment_the_stored_study_rules(commands: Commands) -> None:
+    assert commands.run("--resume") == ""
+    assert commands.went[1] == commands.went[0]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_study_is_extended_and_stays_so(commands: Commands, named: bool) -> None:
+    experiment = [str(commands.file)] if named else []
+    assert commands.run(*experiment, "--resume", "--trials", "9") == ""
+    assert commands.run(*experiment, "--resume") == ""
+    assert [study.budget.trials for study in commands.went] == [3, 9, 9]
+    assert stored(commands.root()).study.budget.trials == 9
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--epochs", "5"], "budget.epochs changed (2, now 5)"),
+        (["--seed", "4"], "seed changed (0, now 4)"),
+        (["--limit", "9"], "data.limit changed (not given, now 9)"),
+        (["--set", "space.cross.theta={low: 0.1, high: 0.5}"], "space.cross.theta changed"),
+        (["--set", "fixed.loss.alpha=0.5"], "fixed.loss.alpha changed (not given, now 0.5)"),
+    ],
+)
+def test_an_option_that_changes_the_study_is_named_and_refused(
+    commands: Commands, option: list[str], said: str
+) -> None:
+    for experiment in ([], [str(commands.file)]):
+        error = commands.run(*experiment, "--resume", *option)
+        assert said in error
+        assert "--allow-changed" in error
+    assert len(commands.went) == 1
+    assert commands.states() == ["completed", "running"]
+
+
+def test_an_experiment_file_that_changed_is_named_and_refused(commands: Commands) -> None:
+    commands.file.write_text(EXPERIMENT.replace("high: 0.5", "high: 0.4"))
+    assert "space.cross.theta changed (low 0.0 high 0.5" in commands.run(
+        str(commands.file), "--resume"
+    )
+    assert commands.run("--resume") == ""  # without the file there is nothing to compare
+
+
+def test_a_change_that_is_allowed_rules_and_ends_what_was_interrupted(commands: Commands) -> None:
+    assert commands.run("--resume", "--epochs", "5", "--allow-changed") == ""
+    assert commands.went[1].budget.epochs == 5
+    assert commands.states() == ["completed", "failed"]
+    ledger = Ledger(commands.root() / "ledger.db")
+    entry = ledger.entry("search-0001")
+    ledger.close()
+    assert entry.kind == "changed"
+    assert entry.reason == "interrupted, and then budget.epochs changed (2, now 5)"
+    (resumed,) = stored(commands.root()).about["resumed"]
+    assert resumed["changed"] == ["budget.epochs changed (2, now 5)"]
+
+
+def test_changed_code_is_refused_and_where_allowed_trials_go_on(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.provenance.code_hash", lambda: "f00")
+    assert "the code changed (hash " in commands.run("--resume")
+    assert commands.run("--resume", "--allow-changed") == ""
+    assert commands.states() == ["completed", "running"]
+    assert commands.run("--resume") == ""  # the code is now the one that was allowed
+
+
+def test_other_searched_settings_are_refused_even_so(commands: Commands) -> None:
+    error = commands.run("--resume", "--set", "cross.theta=0.2", "--allow-changed")
+    assert "space: another one than this study has" in error
+
+
+def test_a_strangers_study_is_refused(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    assert "belongs to another user" in commands.run("--resume")
+
+
+def test_an_address_of_a_ledger_is_remembered(commands: Commands, tmp_path: Path) -> None:
+    local = tmp_path / "local.db"
+    assert commands.run(str(commands.file), "--ledger", f"sqlite:///{local}", name="far") == ""
+    local.unlink()  # the machine is gone; the folder has a copy
+    assert commands.run("--resume", name="far") == ""
+    assert sqlite_file(commands.places[-1].ledger.url) == local
+    assert commands.states("far") == ["completed", "running"]
+
+
+def test_a_ledger_can_move_at_a_resume(commands: Commands, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/moved.db"
+    assert commands.run("--resume", "--ledger", url) == ""
+    assert commands.run("--resume") == ""
+    assert sqlite_file(commands.places[-1].ledger.url) == tmp_path / "moved.db"
+    ledger = Ledger(tmp_path / "moved.db")
+    assert len(ledger.entries()) == 2
+    ledger.close()
+
+
+def test_a_ledger_does_not_move_to_a_server_and_leave_its_trials_behind(
+    commands: Commands,
+) -> None:
+    error = commands.run("--resume", "--ledger", "postgresql+psycopg://me@127.0.0.1:1/db")
+    assert "a ledger in sqlite does not move to postgresql" in error
+
+
+def test_a_ledger_that_lost_its_trials_is_not_begun_anew(commands: Commands) -> None:
+    (commands.root() / "trials.csv").touch()
+    for file in commands.root().glob("ledger.db*"):
+        file.unlink()
+    Ledger(commands.root() / "ledger.db").close()
+    assert "the ledger is gone" in commands.run("--resume")
+
+
+def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
+    commands: Commands,
+) -> None:
+    earlier = ["--warm-start", str(commands.root())]
+    assert commands.run(str(commands.file), *earlier, name="next") == ""
+    assert commands.run("--resume", name="next") == ""
+    for place in commands.places[1:]:
+        (prior,) = place.priors
+        assert prior.folder == str(commands.root())
+        (trial,) = prior.trials  # the one that was trained in full
+        assert (trial.trial_id, trial.point, trial.value) == ("search-0000", POINT, 0.7)
+    about = yaml.safe_load((commands.root("next") / "study.yaml").read_text())
+    assert about["warm_start"][0]["trials"][0]["trial_id"] == "search-0000"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("space.cross.theta={low: 0.0, high: 0.4}", "cross.theta is range 0.0..0.5 there, range"),
+        ("cross.theta=0.2", "cross.theta is searched only there"),
+        ("space.loss.alpha={low: 0.1, high: 0.5}", "loss.alpha is searched only here"),
+        ("metric=valid_f1_official", "its metric is valid_f1, this study's is valid_f1_official"),
+    ],
+)
+def test_an_earlier_study_of_another_space_is_refused(
+    commands: Commands, option: str, said: str
+) -> None:
+    earlier = ["--warm-start", str(commands.root())]
+    error = commands.run(str(commands.file), *earlier, "--set", option, name="next")
+    assert said in error
+    assert not commands.root("next").exists()
+
+
+def test_an_earlier_study_that_is_not_there_is_named(commands: Commands, tmp_path: Path) -> None:
+    error = commands.run(str(commands.file), "--warm-start", str(tmp_path), name="next")
+    assert "no study stands here" in error
+
+
+def test_a_study_that_began_without_an_earlier_one_does_not_get_it_later(
+    commands: Commands,
+) -> None:
+    error = commands.run("--resume", "--warm-start", str(commands.root()))
+    assert "only when a study begins" in error
