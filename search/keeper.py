@@ -193,6 +193,13 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
         self.best = best
 
+    @guarded
+    def close(self) -> None:
+        """Leave the table as the ledger is, after Ctrl-C too, and end TensorBoard's files."""
+        if self.ended:
+            self.table()
+        self.board.close()
+
     @property
     def given_up(self) -> bool:
         """Whether going on is a waste: trials fail in a row, or cannot be put on record."""

@@ -220,7 +220,7 @@ def run_study(
             curves = place.root / "sensitivity"
             draw_curves(study, best, ledger.entries(), keeper.board, curves)
     finally:
-        keeper.board.close()
+        keeper.close()
         ledger.close()
     shutil.rmtree(place.root / "trials", ignore_errors=True)
     shutil.rmtree(place.root / ".ray", ignore_errors=True)
