@@ -103,7 +103,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         def begin(proposal: Proposal) -> dict[str, Any]:
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
             trial_folder = str((self.trial_folder(proposal.trial_id)).resolve())
-            task = {"trial_id": proposal.trial_id, "config": config, "folder": trial_folder}
+            task: dict[str, Any] = {"trial_id": proposal.trial_id, "config": config}
+            task["folder"] = trial_folder
             self.ledger.hear(proposal.trial_id, Word(asked_hash=task.get("fingerprint", "")))
             epochs = self.study.budget.epochs
             self.ledger.ask(proposal.trial_id, phase, proposal.seed, proposal.point, epochs)
