@@ -95,6 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if "No space left" not in str(error) and "quota" not in str(error):
+            raise
+        print(f"error: {' '.join(str(error).split())}; make room, then --resume", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
         return 130

@@ -8,6 +8,7 @@ RUNNING only while a process trains it: one that was interrupted is marked FAIL 
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -137,9 +138,10 @@ class Mirror:
         trace: TracebackType | None,
     ) -> None:
         """Nothing runs any more."""
-        for number in self.running.values():
-            self.storage.set_trial_user_attr(number, "interrupted", True)
-            self.storage.set_trial_state_values(number, TrialState.FAIL)
+        with suppress(OSError):  # a full disk was told of already, and a resume draws it anew
+            for number in self.running.values():
+                self.storage.set_trial_user_attr(number, "interrupted", True)
+                self.storage.set_trial_state_values(number, TrialState.FAIL)
         self.running.clear()
 
     def begin(self, entry: Entry) -> None:

@@ -52,7 +52,7 @@ class Work:
         try:
             self.stack.__exit__(kind, error, trace)
         finally:
-            self.keeper.board.close()
+            self.keeper.close()
         if kind is None:
             for name in ("trials", ".ray"):
                 shutil.rmtree(self.place.root / name, ignore_errors=True)

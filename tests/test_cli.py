@@ -1,5 +1,6 @@
 """Arguments in, exit status out."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,32 @@ def test_a_value_is_read_as_yaml() -> None:
         ["--set", "loss.alpha=0", "--set", "resources={workers: 2}", "--limit", "7"]
     )
     assert overrides(options) == {"loss.alpha": 0, "resources": {"workers": 2}, "data.limit": 7}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "best.yaml"),
+        shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]),
+    ],
+)
+def test_a_full_disk_is_one_line(
+    error: OSError, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("search.cli.command", full)
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "make room, then --resume" in said
+
+
+def test_another_failure_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("search.cli.command", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        main([])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from muse.errors import UserError
 from search.keeper import GIVE_UP_AFTER, Keeper, best_of
 from search.ledger import Entry, Ledger
 from search.searcher import Proposal
@@ -243,3 +244,107 @@ def test_each_trial_is_a_run_in_tensorboard(tune: Tune, tmp_path: Path) -> None:
     tune.train("a", 0.6)
     tune.fail("b")
     assert {folder.name for folder in (tmp_path / "tensorboard").iterdir()} == {"a", "b"}
+
+
+def test_what_workers_say_of_a_trial_goes_on_record_and_is_no_figure(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.4, node="gpu-1", fingerprint="f00", attempts=1)
+    tune.report(trial, 1, 0.4, failed="no memory", kind="memory", attempts=1)
+    tune.complete(trial)
+    entry = tune.entry("a")
+    assert (entry.node, entry.built_hash, entry.kind) == ("gpu-1", "f00", "memory")
+    assert (entry.attempts, entry.budget) == (2, 3)  # of its workers one group was lost
+    assert entry.reports[0].keys() == {"epoch", "value", "best", "valid_f1", "elapsed"}
+
+
+def test_a_failure_of_no_kind_is_an_error(tune: Tune) -> None:
+    tune.fail("a")
+    assert tune.entry("a").kind == "error"
+
+
+def test_the_best_trials_checkpoint_is_on_record(tune: Tune) -> None:
+    for name, value in [("a", 0.2), ("b", 0.6), ("c", 0.4)]:
+        tune.train(name, value)
+    kept = {e.trial_id: e.checkpoint for e in tune.ledger.entries()}
+    assert kept == {"a": "", "b": "trials/b/best", "c": ""}
+
+
+def test_of_equal_trials_the_first_keeps_its_checkpoint(tune: Tune) -> None:
+    first, second = tune.start("a"), tune.start("b")
+    for trial in (second, first):
+        for epoch in (1, 2, 3):
+            tune.report(trial, epoch, 0.5)
+        tune.complete(trial)
+    best = best_of(tune.ledger.entries())
+    assert best is not None
+    assert (best.trial_id, tune.checkpoints()) == ("a", {"a"})
+
+
+def test_after_an_interruption_the_best_of_before_keeps_its_checkpoint(
+    tune: Tune, tmp_path: Path
+) -> None:
+    tune.train("a", 0.6)
+    view = View("mine", "valid_f1", Console(file=StringIO()))
+    tune.keeper = Keeper(STUDY, tmp_path, tune.ledger, view)
+    tune.begin = tune.keeper.start("search", 5, tune.ledger.entries(), devices=1.0)
+    tune.train("b", 0.4)
+    assert tune.checkpoints() == {"a"}
+
+
+def test_what_cannot_be_put_on_record_ends_the_search_and_changes_nothing_more(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise UserError("ledger.db: the ledger cannot be written")
+
+    running, other = tune.start("a"), tune.start("b")
+    tune.report(running, 1, 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(tune.ledger, "report", full)
+        tune.report(running, 2, 0.6)
+    assert tune.keeper.broken == "ledger.db: the ledger cannot be written"
+    assert tune.keeper.given_up
+    tune.complete(other)  # Tune ends what is left
+    assert {e.state for e in tune.ledger.entries()} == {"running"}
+    assert tune.entry("a").epochs == 1
+
+
+def test_a_table_that_cannot_be_written_is_named(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "trials.csv.new")
+
+    monkeypatch.setattr("search.keeper.write_csv", full)
+    tune.train("a", 0.6)
+    assert tune.keeper.broken == (
+        "trials.csv.new: cannot be written (No space left on device); make room, then --resume."
+    )
+
+
+def test_a_long_table_is_drawn_now_and_then_and_at_the_end(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr("search.keeper.SMALL_TABLE", 3)
+    monkeypatch.setattr("search.keeper.write_csv", lambda entries, *_: drawn.append(len(entries)))
+    for number in range(6):
+        tune.train(f"t{number}", 0.1)
+    tune.keeper.table()
+    assert drawn == [1, 2, 3, 6]
+
+
+def test_a_search_that_is_left_leaves_a_table_that_is_up_to_date(
+    tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.keeper.SMALL_TABLE", 1)
+    for name in ("a", "b", "c"):
+        tune.train(name, 0.1)
+    tune.keeper.close()
+    assert (tmp_path / "trials.csv").read_text().count("\n") == 4
+
+
+def test_a_search_without_an_ended_trial_leaves_no_table(tune: Tune, tmp_path: Path) -> None:
+    tune.start("a")
+    tune.keeper.close()
+    assert not (tmp_path / "trials.csv").exists()

@@ -202,3 +202,29 @@ def test_two_workers_train_each_trial_together(tmp_path: Path) -> None:
     assert len(found) == 4
     for row in found:
         assert float(row["device_seconds"]) == pytest.approx(2 * float(row["seconds"]), abs=0.01)
+
+
+def test_a_ledger_on_a_full_disk_is_one_line_and_the_study_resumes(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no leave to mount a small disk")
+    try:
+        ledger = ["--ledger", f"sqlite:///{disk}/ledger.db"]
+        many = [*SMALL, "--trials", "12", "--set", "scheduler.name=none"]
+        done = run("--output", str(tmp_path), *many, *ledger)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "the ledger cannot be written" in done.stderr
+        ended = rows(tmp_path / "quickstart")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        done = run("--output", str(tmp_path), "--resume")
+        assert done.returncode == 0, done.stderr
+        after = {row["trial_id"]: row for row in rows(tmp_path / "quickstart")}
+        assert [row["state"] for row in after.values()] == ["completed"] * 12
+        for row in ended:
+            if row["state"] == "completed":
+                assert after[row["trial_id"]] == row  # not trained again
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
