@@ -9,7 +9,7 @@ from statistics import mean
 
 from search.findings import Curve, Findings, Run
 from search.inference import levels, noise_floor
-from search.interactions import as_run, changed, interaction
+from search.interactions import as_run, changed, in_order, interaction
 from search.ledger import Entry
 from search.plan import CONFIRM, SENSITIVITY, candidates, strongest_pairs
 from search.space import Point, within
@@ -30,7 +30,7 @@ def on_curves(study: Study, entries: Sequence[Entry]) -> list[Entry]:
 def runs_of(entries: Sequence[Entry], best: Point, name: str) -> list[Run]:
     """Runs that differ from the incumbent in one setting at most, by value and seed."""
     runs = [as_run(e, e.point[name]) for e in entries if changed(e.point, best) <= {name}]
-    return sorted(runs, key=lambda run: (str(type(run.value)), run.value, run.seed))
+    return sorted(runs, key=lambda run: (in_order(run.value), run.seed))
 
 
 def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
