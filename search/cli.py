@@ -96,7 +96,8 @@ def command(options: argparse.Namespace) -> int:
         print(start.preview(study))
         return 0
     if options.resume:
-        start.resume(options.output / study.name, options.trials, how(options))
+        root = options.output / study.name
+        start.resume(root, options.trials, options.max_hours, how(options))
     else:
         start.fresh(study, options.output / study.name, how(options))
     return 0
@@ -116,7 +117,7 @@ def chosen_phases(text: str | None) -> tuple[str, ...]:
     Raises:
         UserError: a name that is no phase.
     """
-    phases = PHASES if text is None else tuple(text.split(","))
+    phases = PHASES if text is None else tuple(phase.strip() for phase in text.split(","))
     for phase in phases:
         if phase not in PHASES:
             known = did_you_mean(phase, PHASES)

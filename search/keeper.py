@@ -19,6 +19,10 @@ TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 GIVE_UP_AFTER = 3
 """Failures in a row, without a success, that end the search."""
 
+PATIENCE = 40
+"""The same for the phases after it: there a value that fails with every seed is a finding, and
+so are several values of one setting, but not most of a study."""
+
 
 def best_of(entries: list[Entry]) -> Entry | None:
     """The trial with the best score among those trained in full, else among the stopped ones."""
@@ -37,10 +41,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.board = Board(folder / "tensorboard")
         self.devices = 1.0
         self.failures: list[str] = []
+        self.patience = GIVE_UP_AFTER
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
-        self.devices = devices
+        self.devices, self.failures = devices, []
+        self.patience = GIVE_UP_AFTER if phase == "search" else PATIENCE
         self.view.start(phase, total, earlier)
 
         def begin(proposal: Proposal) -> dict[str, Any]:
@@ -118,4 +124,4 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     @property
     def given_up(self) -> bool:
         """Whether so many trials failed in a row that going on is a waste."""
-        return len(self.failures) >= GIVE_UP_AFTER
+        return len(self.failures) >= self.patience

@@ -109,20 +109,33 @@ def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool
     return longest <= ASK_ABOVE_HOURS or agree(f"This may take {longest:.1f} hours. Start?")
 
 
-def resume(root: Path, trials: int | None, how: How) -> None:
-    """Go on with an interrupted study, run phases of it again, or extend it to more trials.
+def resume(root: Path, trials: int | None, max_hours: float | None, how: How) -> None:
+    """Go on with an interrupted study, run phases of it again, or extend it.
+
+    Args:
+        root: its folder.
+        trials: of the search; None is as many as before.
+        max_hours: that its curves may take; None is as many as before.
+        how: how it is run.
 
     Raises:
         UserError: there is none, or its data changed.
     """
     study, stored_hash = stored_study(root)
-    if trials is not None:
-        study = Study.model_validate(
-            study.model_dump() | {"budget": {**study.budget.model_dump(), "trials": trials}}
-        )
+    study = extended(study, trials, max_hours)
     tensors = prepare(study.base)
     with old_folder(root, tensors.key, stored_hash) as place:
         go(study, place, tensors, how)
+
+
+def extended(study: Study, trials: int | None, max_hours: float | None) -> Study:
+    """A study that may spend more, or less."""
+    fields = study.model_dump()
+    if trials is not None:
+        fields["budget"]["trials"] = trials
+    if max_hours is not None:
+        fields["sensitivity"]["max_hours"] = max_hours
+    return Study.model_validate(fields)
 
 
 def settle(ledger: Ledger, epochs: int) -> None:
