@@ -1,11 +1,16 @@
 """Arguments in, exit status out."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from search.cli import build_parser, main, overrides
+from search.cli import build_parser, chosen_phases, main, overrides
+from search.plan import sweep
+from search.study import PHASES
+from tests.sample_entries import BEST, POINT, SPACE, sample_study
 
 
 @pytest.mark.parametrize(
@@ -17,6 +22,13 @@ from search.cli import build_parser, main, overrides
         (["--set", "cross.mu"], "give KEY=VALUE"),
         (["--trials", "0"], "budget.trials"),
         (["--resume"], "no study to resume"),
+        (["--phases", "serach"], "did you mean 'search'"),
+        (["--phases", ""], "no phase ''"),
+        (["--phases", "confirm,final"], "a new study begins with the phase search"),
+        (["--set", "sensitivity.seeds=0"], "sensitivity.seeds"),
+        (["--set", "sensitivity.candidates=0"], "sensitivity.candidates"),
+        (["--set", "sensitivity.knobs=[cross.theta]"], "unknown key 'knobs'"),
+        (["--max-hours", "0"], "sensitivity.max_hours"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--set", "data.name=mvsa_single", "--set", "task=msa"], "needs the folder"),
         (["--set", "data.name=mvsa_single"], "'mner' does not fit corpus 'mvsa_single'"),
@@ -74,3 +86,32 @@ def test_a_value_is_read_as_yaml() -> None:
         ["--set", "loss.alpha=0", "--set", "resources={workers: 2}", "--limit", "7"]
     )
     assert overrides(options) == {"loss.alpha": 0, "resources": {"workers": 2}, "data.limit": 7}
+
+
+def test_phases_may_be_named_with_spaces_and_all_run_where_none_is() -> None:
+    assert chosen_phases("search, confirm") == ("search", "confirm")
+    assert chosen_phases(None) == PHASES
+
+
+def test_a_bound_of_hours_is_a_field_of_the_study() -> None:
+    options = build_parser().parse_args(["--max-hours", "1.5"])
+    assert overrides(options) == {"sensitivity.max_hours": 1.5}
+
+
+def test_a_bound_of_hours_counts_for_a_study_that_is_resumed() -> None:
+    from search.start import extended
+
+    before = sample_study()
+    after = extended(before, trials=9, max_hours=1.5)
+    assert (after.budget.trials, after.sensitivity.max_hours) == (9, 1.5)
+    assert extended(before, None, None) == before
+
+
+@pytest.mark.parametrize("knob", [{"choices": [2, 4, 8, 16]}, {"low": 1, "high": 9}])
+def test_the_price_of_a_dry_run_bounds_what_is_trained(knob: dict[str, Any]) -> None:
+    from search.start import most_runs
+
+    study = sample_study(space={**SPACE, "train.batch_size": knob}, sensitivity={"points": 3})
+    best = replace(BEST, point={**POINT, "train.batch_size": 4})
+    _, after = most_runs(study)
+    assert len(sweep(study, best, 3, 3)) + 9 + 1 <= after
