@@ -8,14 +8,13 @@ from typing import Any
 
 import yaml
 
-from search.keeper import best_of
 from search.ledger import Entry
 from search.plan import CONFIRM
 from search.study import Study
 
 
 def put_model(trial_folder: Path, root: Path) -> None:
-    """Put a trial's model at `best/`, if it still has one."""
+    """Put a trial's model at `best/`, if it still has one, and say in `best.yaml` whose it is."""
     made = trial_folder / "best"
     if made.exists():
         new = root / ".best-new"
@@ -23,12 +22,20 @@ def put_model(trial_folder: Path, root: Path) -> None:
         shutil.copytree(made, new)
         shutil.rmtree(root / "best", ignore_errors=True)
         new.rename(root / "best")
+        store({**read_best(root), "model": trial_folder.name}, root)
 
 
 def read_best(root: Path) -> dict[str, Any]:
     """What `best.yaml` says; nothing where there is none."""
     file = root / "best.yaml"
     return yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def store(about: dict[str, Any], root: Path) -> None:
+    """Write `best.yaml`, so that a reader never finds half of it."""
+    new = root / ".best.yaml"
+    new.write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
+    new.replace(root / "best.yaml")
 
 
 def final_part(root: Path, trial_id: str) -> dict[str, Any] | None:
@@ -67,10 +74,7 @@ def write_best(
     if scores:
         about["confirmed"] = {"mean": mean(scores.values()), "by_seed": scores}
     kept = final or final_part(root, f"final-{best.trial_id}")
-    searched = best_of([e for e in entries if e.phase == "search"])
-    about["model"] = kept["trial_id"] if kept else searched.trial_id if searched else None
+    about["model"] = read_best(root).get("model")
     if kept:
         about["final"] = kept
-    new = root / ".best.yaml"
-    new.write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
-    new.replace(root / "best.yaml")
+    store(about, root)

@@ -144,7 +144,7 @@ def chosen_phases(text: str | None) -> tuple[str, ...]:
     Raises:
         UserError: a name that is no phase.
     """
-    phases = PHASES if text is None else tuple(text.split(","))
+    phases = PHASES if text is None else tuple(phase.strip() for phase in text.split(","))
     for phase in phases:
         if phase not in PHASES:
             known = did_you_mean(phase, PHASES)

@@ -5,14 +5,12 @@ The runs of a setting are a randomised block design: values are the treatments, 
 lend each other their spread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
-from statsmodels.formula.api import ols
 from statsmodels.stats.multitest import multipletests
 
 from search.findings import Level, Run
@@ -44,18 +42,17 @@ class Spread:
         return float(2 * stats.t.sf(abs(difference) / scale, self.freedom))
 
 
-def lively(runs: Sequence[Run]) -> pd.DataFrame:
+def lively(runs: Sequence[Run]) -> list[Run]:
     """The scored runs of values whose scores are not all the same.
 
     A value at which training collapses scores 0 with every seed. Its spread of nothing says
     nothing about the other values, and would make their intervals too narrow.
     """
-    table = pd.DataFrame(
-        [(repr(r.value), r.seed, r.metric) for r in runs if r.metric is not None],
-        columns=["value", "seed", "score"],
-    )
-    spread = table.groupby("value")["score"].transform(lambda score: score.max() - score.min())
-    return table[spread > 0]
+    scores: dict[Value, set[float]] = {}
+    for run in runs:
+        if run.metric is not None:
+            scores.setdefault(run.value, set()).add(run.metric)
+    return [run for run in runs if run.metric is not None and len(scores[run.value]) > 1]
 
 
 def has_runs_twice(runs: Sequence[Run]) -> bool:
@@ -74,19 +71,42 @@ def spreads(runs: Sequence[Run]) -> tuple[Spread, Spread] | None:
     """
     if not has_runs_twice(runs):
         return None
-    table = lively(runs)
-    if table.empty:
+    told = lively(runs)
+    if not told:
         return Spread(0.0, 1.0), Spread(0.0, 1.0)
-    between = ols("score ~ C(value)", table).fit()
-    single = Spread(float(between.mse_resid), float(between.df_resid))
-    blocks = ols("score ~ C(value) + C(seed)", table).fit()
-    rest, freedom = float(blocks.ssr), float(blocks.df_resid)
+    within, all_freedom = left_over(told, by_value)
+    single = Spread(within / all_freedom, all_freedom)
+    rest, freedom = left_over(told, by_value, by_seed)
     if freedom < 1:
         return single, single  # one lively value: nothing to take the seed's part from
-    by_seed, seeds = float(between.ssr) - rest, float(between.df_resid - freedom)
-    squares = by_seed**2 / seeds + rest**2 / freedom
-    satterthwaite = float(between.ssr) ** 2 / squares
-    return replace(single, freedom=satterthwaite), Spread(rest / freedom, freedom)
+    seeds = all_freedom - freedom
+    squares = (within - rest) ** 2 / seeds + rest**2 / freedom
+    return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)
+
+
+def left_over(runs: Sequence[Run], *factors: Callable[[Run], Value]) -> tuple[float, float]:
+    """Sum of squares of the scores that some factors leave over, and its degrees of freedom.
+
+    That is analysis of variance by least squares, so a run may be missing.
+    """
+    scores = np.array([run.metric for run in runs], float)
+    columns = []
+    for factor in factors:
+        given = [factor(run) for run in runs]
+        columns += [[one == value for value in given] for one in dict.fromkeys(given)]
+    design = np.array(columns, float).T
+    fit, _, rank, _ = np.linalg.lstsq(design, scores)
+    return float(((scores - design @ fit) ** 2).sum()), float(len(scores) - rank)
+
+
+def by_value(run: Run) -> Value:
+    """What a run is a treatment of."""
+    return run.value
+
+
+def by_seed(run: Run) -> Value:
+    """The block that a run belongs to."""
+    return run.seed
 
 
 def levels(runs: Sequence[Run], values: Sequence[Value], incumbent: Value) -> tuple[Level, ...]:
@@ -104,7 +124,7 @@ def levels(runs: Sequence[Run], values: Sequence[Value], incumbent: Value) -> tu
         here = scores_by_seed(runs, value)
         failed = sum(run.metric is None for run in runs if run.value == value)
         alone = mean_of(here, noise and noise[0])
-        paired = {} if value == incumbent else difference(here, there, noise and noise[1])
+        paired = {} if value == incumbent else difference(here, there, noise)
         found.append(Level(value, tuple(here.values()), failed, **{**NOTHING, **alone, **paired}))
     return tuple(found)
 
@@ -132,16 +152,19 @@ def scores_by_seed(runs: Sequence[Run], value: Value) -> dict[int, float]:
 
 
 def difference(
-    here: dict[int, float], there: dict[int, float], spread: Spread | None
+    here: dict[int, float], there: dict[int, float], noise: tuple[Spread, Spread] | None
 ) -> dict[str, float]:
     """The mean paired difference, its interval and its p, as fields of a Level."""
-    shared = here.keys() & there.keys()
+    shared = sorted(here.keys() & there.keys())
     if not shared:
         return {}
-    mean = float(np.mean([here[seed] - there[seed] for seed in sorted(shared)]))
-    if spread is None:
+    mean = float(np.mean([here[seed] - there[seed] for seed in shared]))
+    if noise is None:
         return {"difference": mean}
-    share = 2 / len(shared)
+    spread, share = noise[1], 2 / len(shared)
+    if has_collapsed(here) != has_collapsed(there):
+        # One side does not vary: there is no seed's part in it that would cancel the other's.
+        spread, share = noise[0], 1 / len(shared)
     low, high = spread.interval(mean, share)
     return {
         "difference": mean,
@@ -149,6 +172,11 @@ def difference(
         "difference_high": high,
         "p": spread.chance(mean, share),
     }
+
+
+def has_collapsed(scores: dict[int, float]) -> bool:
+    """Whether several seeds gave one score."""
+    return len(scores) > 1 and len(set(scores.values())) == 1
 
 
 def holm(groups: Sequence[Sequence[Level]], error: float = 1 - CONFIDENCE) -> list[list[Level]]:
@@ -179,5 +207,5 @@ def noise_floor(runs: Sequence[Run]) -> float | None:
     """
     if not has_runs_twice(runs):
         return None
-    table = pd.DataFrame([(repr(r.value), r.metric) for r in runs], columns=["value", "score"])
-    return float(np.sqrt(ols("score ~ C(value)", table.dropna()).fit().mse_resid))
+    squares, freedom = left_over([run for run in runs if run.metric is not None], by_value)
+    return float(np.sqrt(squares / freedom))

@@ -12,6 +12,9 @@ from search.ledger import Entry
 from search.space import Point, Value
 
 Pair = tuple[Value, Value]
+ROUNDING = 1e-9
+"""Scores as near as this are the same."""
+
 Cells = dict[Pair, dict[int, float]]
 """Scores by seed at each pair of values."""
 
@@ -20,6 +23,11 @@ def as_run(entry: Entry, value: Value) -> Run:
     """An entry as a run at a value; a run that failed has no score, whatever it reported."""
     score = entry.value if entry.state == "completed" else None
     return Run(value, entry.seed, score, entry.epochs, entry.trial_id, entry.phase)
+
+
+def in_order(value: Value) -> tuple[bool, Value]:
+    """Sorts numbers, whole or not, before texts."""
+    return isinstance(value, str), value
 
 
 def changed(point: Point, best: Point) -> set[str]:
@@ -54,7 +62,7 @@ def interaction(
 def axis(entries: Sequence[Entry], best: Point, name: str) -> tuple[Value, ...]:
     """Values of a setting that were combined with another's, and the incumbent's, in order."""
     values = {best[name], *(e.point[name] for e in entries)}
-    return tuple(sorted(values, key=lambda value: (str(type(value)), value)))
+    return tuple(sorted(values, key=in_order))
 
 
 def surplus(
@@ -83,7 +91,7 @@ def contrast(
     extra = [both[s] - one[s] - other[s] + none[s] for s in seeds]
     if not extra:
         return None
-    if len(set(extra)) == 1:  # one seed, or no noise at all
+    if max(extra) - min(extra) < ROUNDING:  # one seed, or no noise at all
         return mean(extra), None, None
     low, high = stats.ttest_1samp(extra, 0.0).confidence_interval(CONFIDENCE)
     return mean(extra), float(low), float(high)

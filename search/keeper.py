@@ -26,6 +26,10 @@ TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 GIVE_UP_AFTER = 3
 """Failures in a row, without a success, that end the search."""
 
+PATIENCE = 40
+"""The same for the phases after it: there a value that fails with every seed is a finding, and
+so are several values of one setting, but not most of a study."""
+
 SMALL_TABLE, REDRAW_AFTER = 100, 5.0
 """`trials.csv` is drawn anew at each end of so many trials, then at most every few seconds."""
 
@@ -95,10 +99,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Optuna's journal, while the search runs."""
         self.broken = ""
         """Why nothing can be put on record any more."""
+        self.patience = GIVE_UP_AFTER
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
-        self.devices = devices
+        self.devices, self.failures = devices, []
+        self.patience = GIVE_UP_AFTER if phase == "search" else PATIENCE
         self.view.start(phase, total, earlier)
 
         def begin(proposal: Proposal) -> dict[str, Any]:
@@ -165,7 +171,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.ledger.hear(trial_id, told)
         seconds = float(result.get("elapsed", 0.0))
         self.ledger.end(trial_id, state, seconds, self.devices, reason)
-        self.failures = [*self.failures, reason][-GIVE_UP_AFTER:] if state == "failed" else []
+        self.failures = [*self.failures, reason][-self.patience :] if state == "failed" else []
         entry = self.ledger.entry(trial_id)
         if self.mirror is not None:
             self.mirror.end(entry)
@@ -211,4 +217,4 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     @property
     def given_up(self) -> bool:
         """Whether going on is a waste: trials fail in a row, or cannot be put on record."""
-        return bool(self.broken) or len(self.failures) >= GIVE_UP_AFTER
+        return bool(self.broken) or len(self.failures) >= self.patience

@@ -14,12 +14,12 @@ from muse.config import Frozen
 from muse.errors import UserError
 from search.ledger import Entry
 from search.searcher import Proposal
-from search.space import Point, Value, Whole, short, within
+from search.space import Choice, Knob, Point, Range, Value, short, within
 from search.study import Curves, Study
 
 CONFIRM, SENSITIVITY, FINAL = "confirm", "sensitivity", "final"
 MOST_WHOLE = 11
-"""Whole numbers that are all tried; of a longer range, as many as of other settings."""
+"""Whole numbers or choices that are all tried; where there are more, as many as of a range."""
 
 
 def confirm_seeds(study: Study) -> list[int]:
@@ -34,8 +34,9 @@ def curve_seeds(study: Study, seeds: int) -> list[int]:
 
 
 def number_text(value: Value) -> str:
-    """A value in a trial id."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value in a trial id, which names a folder too."""
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return text.replace("/", "_")
 
 
 def candidates(study: Study, search: Sequence[Entry]) -> list[Entry]:
@@ -88,16 +89,24 @@ def incumbent(study: Study, entries: Sequence[Entry]) -> Entry:
 def values_around(study: Study, point: Point, name: str, points: int) -> list[Value]:
     """Legal values of one setting over its range, without the one that the point has.
 
-    Whole numbers are all tried where they are few: of mu those below eta, of eta those above mu.
+    Of mu those below eta, of eta those above mu.
     """
     others = {**study.fixed, **{key: value for key, value in point.items() if key != name}}
     knob = within(study.space, name, others)
-    few = isinstance(knob, Whole) and knob.high - knob.low < MOST_WHOLE and points >= FEWEST_POINTS
-    return [v for v in knob.values(MOST_WHOLE if few else points) if v != point[name]]
+    values = dict.fromkeys(knob.values(values_of(knob, points)))
+    return [v for v in values if v != point[name] and study.allows({**point, name: v})]
 
 
 FEWEST_POINTS = 3
 """With fewer values than these, whole numbers are thinned too."""
+
+
+def values_of(knob: Knob, points: int) -> int:
+    """How many values of a setting are tried: whole numbers and choices all where they are few."""
+    if isinstance(knob, Range) or points < FEWEST_POINTS:
+        return points
+    there = len(knob.choices) if isinstance(knob, Choice) else knob.high - knob.low + 1
+    return there if there <= MOST_WHOLE else points
 
 
 def sweep(study: Study, best: Entry, points: int, seeds: int) -> list[Proposal]:
@@ -114,7 +123,8 @@ def runs_with(study: Study, best: Entry, change: Point, seeds: int) -> list[Prop
 
     The id names what is changed and to what, so that the same run has the same id always.
     """
-    what = "".join(f"-{short(name)}-{number_text(value)}" for name, value in change.items())
+    changes = [(name, change[name]) for name in study.space if name in change]
+    what = "".join(f"-{short(name)}-{number_text(value)}" for name, value in changes)
     return [
         Proposal(f"{best.trial_id}{what or '-itself'}-seed{seed}", {**best.point, **change}, seed)
         for seed in curve_seeds(study, seeds)

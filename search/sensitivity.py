@@ -11,28 +11,34 @@ from statistics import mean
 from search.findings import Curve, Findings, Run
 from search.importance import both, disagreements
 from search.inference import levels, noise_floor
-from search.interactions import as_run, changed, interaction
+from search.interactions import as_run, changed, in_order, interaction
 from search.ledger import Entry
-from search.plan import CONFIRM, SENSITIVITY, candidates, strongest_pairs
+from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
 from search.space import Point, within
 from search.study import Study
 from search.verdict import judge
 
 
-def on_curves(study: Study, entries: Sequence[Entry]) -> list[Entry]:
-    """The ended runs of the curves: the full budget, or a failure."""
+def on_curves(study: Study, entries: Sequence[Entry], best: Entry) -> list[Entry]:
+    """The ended runs of the curves around an incumbent: the full budget, or a failure.
+
+    A run around a former incumbent may be the same again, which would count its noise twice; a
+    seed of the confirmation flatters what it has chosen.
+    """
+    seeds = curve_seeds(study, study.sensitivity.seeds)
+    full = study.budget.epochs
     return [
         e
         for e in entries
-        if e.phase == SENSITIVITY
-        and (e.state == "failed" or (e.state == "completed" and e.epochs == study.budget.epochs))
+        if e.phase == SENSITIVITY and e.seed in seeds and e.trial_id.startswith(f"{best.trial_id}-")
+        if e.state == "failed" or (e.state == "completed" and e.epochs == full)
     ]
 
 
 def runs_of(entries: Sequence[Entry], best: Point, name: str) -> list[Run]:
     """Runs that differ from the incumbent in one setting at most, by value and seed."""
     runs = [as_run(e, e.point[name]) for e in entries if changed(e.point, best) <= {name}]
-    return sorted(runs, key=lambda run: (str(type(run.value)), run.value, run.seed))
+    return sorted(runs, key=lambda run: (in_order(run.value), run.seed))
 
 
 def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
@@ -76,7 +82,7 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
         best: the incumbent.
         baseline: score without any learning.
     """
-    runs = on_curves(study, entries)
+    runs = on_curves(study, entries, best)
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
     centre = mean([e.value or 0.0 for e in own]) if own else best.value or 0.0
     noise = noise_of(study, entries)

@@ -25,9 +25,8 @@ from search.folder import (
 from search.keeper import Keeper
 from search.ledger import Ledger, Word
 from search.phases import run_phases
-from search.plan import FEWEST_POINTS, MOST_WHOLE, strongest_pairs
+from search.plan import strongest_pairs, values_of
 from search.settle import ASK_ABOVE_HOURS
-from search.space import Whole
 from search.study import PHASES, Study
 from search.view import View, clock, settings
 from search.warm_start import read_priors
@@ -39,12 +38,7 @@ def most_runs(study: Study) -> tuple[int, int]:
     asked = study.sensitivity
     curves = 0
     if asked.points:
-        values = [
-            min(MOST_WHOLE, knob.high - knob.low + 1)
-            if isinstance(knob, Whole) and asked.points >= FEWEST_POINTS
-            else asked.points
-            for knob in study.space.values()
-        ]
+        values = [values_of(knob, asked.points) for knob in study.space.values()]
         pairs = strongest_pairs(list(study.space), asked.pairs)
         curves = (1 + sum(values) + 4 * len(pairs)) * asked.seeds
     return study.budget.trials, asked.candidates * asked.seeds + curves + 1

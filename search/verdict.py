@@ -87,6 +87,8 @@ def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tupl
     def good(level: Level) -> bool:
         return not level.failed and level.mean is not None and level.mean >= centre - noise
 
+    if isinstance(incumbent, str):  # texts have no neighbours
+        return tuple(level.value for level in levels if good(level))
     place = values.index(incumbent)
     below = reach(levels[:place][::-1], good)
     above = reach(levels[place + 1 :], good)
@@ -115,19 +117,27 @@ def alarm(curve: Curve, point: Point, study: Study) -> str:
     best = max(scored, key=lambda level: level.mean or 0.0).value
     if best not in (knob.low, knob.high):
         return ""
-    low, high = wider(knob, best == knob.high)
-    if not study.allows({**point, curve.name: high if best == knob.high else low}):
-        return f"the best value, {best}, is the range's end, and none beyond it is legal"
-    return f"the best value, {best}, is the range's end: try {low:g} to {high:g}"
+    for share in (1.0, 0.5, 0.25, 0.125):
+        low, high = wider(knob, best == knob.high, share)
+        if study.allows({**point, curve.name: high if best == knob.high else low}):
+            return f"the best value, {best}, is the range's end: try {low:g} to {high:g}"
+    return f"the best value, {best}, is the range's end, and none beyond it is legal"
 
 
-def wider(knob: Range | Whole, upward: bool) -> tuple[float, float]:
-    """The next range to try: a decade more where it is logarithmic, else half as much again."""
+def wider(knob: Range | Whole, upward: bool, share: float) -> tuple[float, float]:
+    """The next range to try: a decade more where it is logarithmic, else half as much again.
+
+    Args:
+        knob: the range now.
+        upward: whether to look above it, not below.
+        share: of that step, where the whole leaves what is legal.
+    """
     if isinstance(knob, Whole):
         return (knob.low, knob.high + 1) if upward else (knob.low - 1, knob.high)
     if knob.log:
-        return (knob.low, knob.high * 10) if upward else (knob.low / 10, knob.high)
-    step = (knob.high - knob.low) / 2
+        factor = 10**share
+        return (knob.low, knob.high * factor) if upward else (knob.low / factor, knob.high)
+    step = share * (knob.high - knob.low) / 2
     if upward:
         return knob.low, knob.high + step
     return (max(0.0, knob.low - step) if knob.low > 0 else knob.low - step), knob.high

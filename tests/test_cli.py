@@ -1,12 +1,17 @@
 """Arguments in, exit status out."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from sample_entries import BEST, POINT, SPACE, sample_study
 
-from search.cli import build_parser, main, overrides
+from search.cli import asked_for, build_parser, chosen_phases, main, overrides
+from search.plan import sweep
+from search.study import PHASES
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,13 @@ from search.cli import build_parser, main, overrides
         (["--set", "cross.mu"], "give KEY=VALUE"),
         (["--trials", "0"], "budget.trials"),
         (["--resume"], "no study to resume"),
+        (["--phases", "serach"], "did you mean 'search'"),
+        (["--phases", ""], "no phase ''"),
+        (["--phases", "confirm,final"], "a new study begins with the phase search"),
+        (["--set", "sensitivity.seeds=0"], "sensitivity.seeds"),
+        (["--set", "sensitivity.candidates=0"], "sensitivity.candidates"),
+        (["--set", "sensitivity.knobs=[cross.theta]"], "unknown key 'knobs'"),
+        (["--max-hours", "0"], "sensitivity.max_hours"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--set", "data.name=mvsa_single", "--set", "task=msa"], "needs the folder"),
         (["--set", "data.name=mvsa_single"], "'mner' does not fit corpus 'mvsa_single'"),
@@ -104,3 +116,30 @@ def test_another_failure_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("search.cli.command", broken)
     with pytest.raises(OSError, match="Input/output"):
         main([])
+
+
+def test_phases_may_be_named_with_spaces_and_all_run_where_none_is() -> None:
+    assert chosen_phases("search, confirm") == ("search", "confirm")
+    assert chosen_phases(None) == PHASES
+
+
+def test_a_bound_of_hours_is_a_field_of_the_study() -> None:
+    options = build_parser().parse_args(["--max-hours", "1.5"])
+    assert overrides(options) == {"sensitivity.max_hours": 1.5}
+
+
+def test_a_bound_of_hours_counts_for_a_study_that_is_resumed() -> None:
+    before = sample_study()
+    after = asked_for(None, {"budget.trials": 9, "sensitivity.max_hours": 1.5}, before)
+    assert (after.budget.trials, after.sensitivity.max_hours) == (9, 1.5)
+    assert asked_for(None, {}, before) == before
+
+
+@pytest.mark.parametrize("knob", [{"choices": [2, 4, 8, 16]}, {"low": 1, "high": 9}])
+def test_the_price_of_a_dry_run_bounds_what_is_trained(knob: dict[str, Any]) -> None:
+    from search.start import most_runs
+
+    study = sample_study(space={**SPACE, "train.batch_size": knob}, sensitivity={"points": 3})
+    best = replace(BEST, point={**POINT, "train.batch_size": 4})
+    _, after = most_runs(study)
+    assert len(sweep(study, best, 3, 3)) + 9 + 1 <= after

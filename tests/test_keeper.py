@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from muse.errors import UserError
-from search.keeper import GIVE_UP_AFTER, Keeper, best_of
+from search.keeper import GIVE_UP_AFTER, PATIENCE, Keeper, best_of
 from search.ledger import Entry, Ledger
 from search.searcher import Proposal
 from search.study import Study
@@ -209,6 +209,29 @@ def test_a_success_between_failures_keeps_the_search_going(tune: Tune) -> None:
     for number in range(GIVE_UP_AFTER - 1):
         tune.fail(f"t{number}")
     tune.train("a", 0.5, epochs=1)
+    tune.fail("z")
+    assert not tune.keeper.given_up
+
+
+@pytest.mark.parametrize("phase", ["confirm", "sensitivity"])
+def test_a_value_that_fails_with_every_seed_does_not_end_its_phase(tune: Tune, phase: str) -> None:
+    tune.begin = tune.keeper.start(phase, 30, [], devices=1.0)
+    for number in range(5 * GIVE_UP_AFTER):
+        tune.fail(f"t{number}")
+    assert not tune.keeper.given_up
+
+
+def test_curves_of_which_nothing_works_end(tune: Tune) -> None:
+    tune.begin = tune.keeper.start("sensitivity", 99, [], devices=1.0)
+    for number in range(PATIENCE):
+        tune.keeper.failures.append(f"t{number}")
+    assert tune.keeper.given_up
+
+
+def test_failures_of_one_phase_are_not_held_against_the_next(tune: Tune) -> None:
+    for number in range(GIVE_UP_AFTER - 1):
+        tune.fail(f"t{number}")
+    tune.begin = tune.keeper.start("search", 5, [], devices=1.0)
     tune.fail("z")
     assert not tune.keeper.given_up
 

@@ -1,0 +1,317 @@
+"""Means, differences and their intervals, against other people's arithmetic."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.anova import AnovaRM
+
+from search.findings import Level, Run
+from search.inference import holm, levels, noise_floor, spreads
+from search.space import Value
+
+NOISE = 0.02
+"""Standard deviation of a simulated score, beside its seed's part."""
+
+
+def runs_at(scores: dict[Value, Sequence[float | None]]) -> list[Run]:
+    """Runs with the seeds 0, 1, 2 and so on; None is one that failed."""
+    return [
+        Run(value, seed, score, 6, f"{value}-{seed}", "sensitivity")
+        for value, row in scores.items()
+        for seed, score in enumerate(row)
+    ]
+
+
+def level_at(value: Value, scores: dict[Value, Sequence[float | None]]) -> Level:
+    """What is found at a value; the first one is the incumbent's."""
+    found = levels(runs_at(scores), list(scores), next(iter(scores)))
+    return next(level for level in found if level.value == value)
+
+
+TABLE: dict[Value, Sequence[float | None]] = {
+    0.1: (0.61, 0.66, 0.58),
+    0.2: (0.59, 0.67, 0.55),
+    0.3: (0.52, 0.60, 0.53),
+}
+
+
+def test_with_two_values_a_difference_is_the_paired_t_test() -> None:
+    here, there = (0.52, 0.60, 0.53), (0.61, 0.66, 0.58)
+    expected = stats.ttest_rel(here, there)
+    low, high = expected.confidence_interval(0.95)
+
+    level = level_at(0.3, {0.1: there, 0.3: here})
+
+    assert level.difference == pytest.approx(np.mean(np.subtract(here, there)))
+    assert level.p == pytest.approx(expected.pvalue)
+    assert (level.difference_low, level.difference_high) == pytest.approx((low, high))
+
+
+def block_error(scores: np.ndarray) -> float:
+    """Error mean square of a balanced randomised block design, by the textbook's sums."""
+    rest = scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()
+    return float((rest**2).sum() / ((len(scores) - 1) * (len(scores[0]) - 1)))
+
+
+def test_a_difference_has_the_error_of_a_randomised_block_design() -> None:
+    error = block_error(np.array(list(TABLE.values())))
+    half = stats.t.ppf(0.975, 4) * np.sqrt(2 * error / 3)
+
+    level = level_at(0.3, TABLE)
+
+    difference = np.mean([0.52 - 0.61, 0.60 - 0.66, 0.53 - 0.58])
+    assert level.difference == pytest.approx(difference)
+    assert level.difference_low == pytest.approx(difference - half)
+    assert level.difference_high == pytest.approx(difference + half)
+
+
+def test_the_error_agrees_with_statsmodels_repeated_measures() -> None:
+    import pandas as pd
+
+    rows = [(v, seed, s) for v, row in TABLE.items() for seed, s in enumerate(row)]
+    table = pd.DataFrame(rows, columns=["value", "seed", "score"])
+    oracle = AnovaRM(table, "score", "seed", within=["value"]).fit().anova_table
+    found = spreads(runs_at(TABLE))
+    assert found is not None
+    means = [np.mean(row) for row in TABLE.values()]
+    f_value = 3 * np.var(means, ddof=1) / found[1].variance
+    assert f_value == pytest.approx(float(oracle["F Value"].iloc[0]))
+    assert found[1].freedom == float(oracle["Den DF"].iloc[0])
+
+
+def test_a_mean_has_the_variance_of_single_scores() -> None:
+    scores = np.array(list(TABLE.values()))
+    between_seeds = 3 * scores.mean(0).var(ddof=1)  # mean square of the seeds
+    error = block_error(scores)
+    variance = (between_seeds + 2 * error) / 3
+    freedom = variance**2 / ((between_seeds / 3) ** 2 / 2 + (2 * error / 3) ** 2 / 4)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(variance / 3)
+
+    level = level_at(0.2, TABLE)
+
+    assert level.mean == pytest.approx(scores[1].mean())
+    assert level.low == pytest.approx(scores[1].mean() - half)
+    assert level.high == pytest.approx(scores[1].mean() + half)
+
+
+def test_a_seeds_own_part_cancels_in_a_difference() -> None:
+    moved = {v: [s + 0.1 * k for k, s in enumerate(row)] for v, row in TABLE.items()}
+    plain, shifted = level_at(0.3, TABLE), level_at(0.3, moved)  # type: ignore[arg-type]
+    assert shifted.difference == pytest.approx(plain.difference)
+    assert shifted.p == pytest.approx(plain.p)
+    assert shifted.low is not None
+    assert plain.low is not None
+    assert shifted.low < plain.low
+
+
+def test_the_incumbent_is_not_compared_with_itself() -> None:
+    level = level_at(0.1, TABLE)
+    assert (level.difference, level.difference_low, level.p) == (None, None, None)
+
+
+def test_a_failed_run_is_counted_and_only_shared_seeds_are_compared() -> None:
+    level = level_at(0.3, {**TABLE, 0.3: (0.52, None, 0.53)})
+    assert (level.scores, level.failed) == ((0.52, 0.53), 1)
+    assert level.difference == pytest.approx(np.mean([0.52 - 0.61, 0.53 - 0.58]))
+
+
+def test_unbalanced_runs_have_the_error_of_least_squares() -> None:
+    import pandas as pd
+    from statsmodels.formula.api import ols
+
+    runs = runs_at({**TABLE, 0.3: (0.52, None, 0.53)})
+    told = [run for run in runs if run.metric is not None]
+    oracle = ols("metric ~ C(value) + C(seed)", pd.DataFrame(told)).fit()
+    found = spreads(runs)
+    assert found is not None
+    assert found[1].variance == pytest.approx(oracle.mse_resid)
+    assert found[1].freedom == oracle.df_resid
+
+
+def test_a_value_without_seeds_in_common_with_the_incumbent_has_a_mean_alone() -> None:
+    level = level_at(0.3, {0.1: (0.6, 0.7, None), 0.2: (0.6, 0.8, None), 0.3: (None, None, 0.5)})
+    assert level.mean == 0.5
+    assert (level.difference, level.p) == (None, None)
+
+
+def test_a_value_whose_runs_all_failed_has_no_score() -> None:
+    level = level_at(0.3, {**TABLE, 0.3: (None, None, None)})
+    assert (level.scores, level.failed, level.mean, level.p) == ((), 3, None, None)
+
+
+def test_a_failed_value_changes_nothing_at_the_others() -> None:
+    with_it = level_at(0.2, {**TABLE, 0.4: (None, None, None)})
+    assert with_it == level_at(0.2, TABLE)
+
+
+def test_one_seed_gives_means_and_differences_but_no_intervals() -> None:
+    level = level_at(0.2, {0.1: (0.6,), 0.2: (0.5,)})
+    assert (level.mean, level.difference) == (0.5, pytest.approx(-0.1))
+    assert (level.low, level.high, level.difference_low, level.p) == (None, None, None, None)
+
+
+def test_values_that_collapsed_do_not_narrow_the_intervals_of_the_others() -> None:
+    collapsed = level_at(0.3, {**TABLE, 0.8: (0.0, 0.0, 0.0), 0.9: (0.0, 0.0, 0.0)})
+    assert collapsed == level_at(0.3, TABLE)
+
+
+def test_a_difference_to_a_value_that_collapsed_keeps_the_seeds_part() -> None:
+    strong = {v: [s + 0.1 * k for k, s in enumerate(row)] for v, row in TABLE.items()}
+    found = levels(runs_at({**strong, 0.9: (0.0, 0.0, 0.0)}), [0.1, 0.9], 0.1)  # type: ignore[dict-item]
+    mean, gone = found
+    assert mean.low is not None
+    assert mean.mean is not None
+    assert gone.difference_high is not None
+    assert gone.difference is not None
+    assert gone.difference_high - gone.difference == pytest.approx(mean.mean - mean.low)
+
+
+def test_scores_that_do_not_vary_at_all_are_equal_for_certain() -> None:
+    level = level_at(0.2, {0.1: (0.4, 0.4, 0.4), 0.2: (0.4, 0.4, 0.4)})
+    assert (level.difference, level.p) == (0.0, 1.0)
+    assert (level.low, level.high) == pytest.approx((0.4, 0.4))
+
+
+def test_an_interval_of_a_mean_stays_between_0_and_1() -> None:
+    low = level_at(0.1, {0.1: (0.0, 0.1), 0.2: (0.1, 0.0)})
+    high = level_at(0.1, {0.1: (0.9, 1.0), 0.2: (1.0, 0.9)})
+    assert (low.low, high.high) == (0.0, 1.0)
+
+
+def levels_with(ps: Sequence[float | None]) -> list[Level]:
+    """Levels of which only p matters."""
+    empty = level_at(0.1, {0.1: (None,)})
+    return [replace(empty, value=k, p=p) for k, p in enumerate(ps)]
+
+
+def survivors(groups: Sequence[Sequence[float | None]]) -> list[list[bool]]:
+    return [[x.survives for x in group] for group in holm([levels_with(ps) for ps in groups])]
+
+
+def holm_by_hand(ps: Sequence[float]) -> list[bool]:
+    """Holm's step-down: compare the k-th smallest with 0.05 over those that are left."""
+    rejected = [False] * len(ps)
+    for step, index in enumerate(sorted(range(len(ps)), key=lambda k: ps[k])):
+        if ps[index] > 0.05 / (len(ps) - step):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def test_holm_steps_down_over_all_settings_together() -> None:
+    assert survivors([[0.01, None, 0.04], [0.03, 0.005]]) == [[True, False, False], [False, True]]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_holm_agrees_with_a_step_down_by_hand(seed: int) -> None:
+    ps = np.random.default_rng(seed).beta(0.3, 3, 12).tolist()
+    assert survivors([ps[:5], ps[5:]]) == [holm_by_hand(ps)[:5], holm_by_hand(ps)[5:]]
+
+
+def test_holm_of_nothing_is_nothing() -> None:
+    assert survivors([[], [None]]) == [[], [False]]
+
+
+def test_the_noise_floor_is_pooled_over_configurations() -> None:
+    runs = runs_at({"a": (0.5, 0.6, 0.7), "b": (0.8, 0.8, 0.8), "c": (0.1, None, 0.3)})
+    assert noise_floor(runs) == pytest.approx(np.sqrt((2 * 0.01 + 0.0 + 0.02) / 5))
+
+
+def test_one_seed_has_no_noise_floor() -> None:
+    assert noise_floor(runs_at({"a": (0.5,), "b": (0.8,)})) is None
+    assert noise_floor(runs_at({"a": (0.5, None), "b": (None, None)})) is None
+
+
+def simulate(
+    rng: np.random.Generator, truth: Sequence[float], by_seed: float, seeds: int = 3
+) -> tuple[Level, ...]:
+    """Levels of one made-up setting whose first value is the incumbent's."""
+    own = rng.normal(0, by_seed, seeds)
+    scores: dict[Value, Sequence[float | None]] = {
+        place: [centre + own[k] + rng.normal(0, NOISE) for k in range(seeds)]
+        for place, centre in enumerate(truth)
+    }
+    return levels(runs_at(scores), list(scores), 0)
+
+
+TRUTH = (0.6, 0.6, 0.58, 0.5, 0.45)
+REPEATS = 300
+
+
+def held(low: float | None, truth: float, high: float | None) -> bool:
+    assert low is not None
+    assert high is not None
+    return low <= truth <= high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("by_seed", [0.0, NOISE, 3 * NOISE])
+def test_intervals_of_differences_hold_the_truth_in_95_of_100_cases(
+    by_seed: float, seeds: int
+) -> None:
+    rng = np.random.default_rng(1)
+    hits = [
+        held(level.difference_low, truth - TRUTH[0], level.difference_high)
+        for _ in range(REPEATS)
+        for level, truth in list(zip(simulate(rng, TRUTH, by_seed, seeds), TRUTH, strict=True))[1:]
+    ]
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.025)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("by_seed", [0.0, NOISE, 3 * NOISE])
+def test_intervals_of_means_hold_the_truth_in_90_to_99_of_100_cases(
+    by_seed: float, seeds: int
+) -> None:
+    rng = np.random.default_rng(2)
+    hits = [
+        held(level.low, truth, level.high)
+        for _ in range(REPEATS)
+        for level, truth in zip(simulate(rng, TRUTH, by_seed, seeds), TRUTH, strict=True)
+    ]
+    assert 0.90 <= np.mean(hits) <= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_seed", [0.0, 3 * NOISE])
+def test_a_false_alarm_over_six_dead_settings_is_rare(
+    by_seed: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gc.collect", lambda *_: 0)  # statsmodels calls it, at 30 ms each
+    rng = np.random.default_rng(3)
+    alarms = 0
+    for _ in range(REPEATS):
+        judged = holm([simulate(rng, [0.6] * 5, by_seed) for _ in range(6)])
+        alarms += any(level.survives for group in judged for level in group)
+    assert stats.binomtest(alarms, REPEATS, 0.05, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.slow
+def test_a_clear_effect_is_found_with_three_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gc.collect", lambda *_: 0)
+    rng = np.random.default_rng(4)
+    dead = [[0.6] * 5] * 5
+    found = 0
+    for _ in range(100):
+        truths = [[0.6, 0.6, 0.6, 0.6, 0.4], *dead]
+        judged = holm([simulate(rng, truth, 3 * NOISE) for truth in truths])
+        found += judged[0][-1].survives
+    assert found >= 95
+
+
+def test_intervals_widen_with_the_noise() -> None:
+    widths = []
+    for noise in (1.0, 2.0, 4.0):
+        mean = {v: np.mean(np.array(row, float)) for v, row in TABLE.items()}
+        wide = {v: [mean[v] + noise * (s - mean[v]) for s in row] for v, row in TABLE.items()}  # type: ignore[operator]
+        level = level_at(0.3, wide)  # type: ignore[arg-type]
+        assert level.difference_high is not None
+        assert level.difference_low is not None
+        widths.append(level.difference_high - level.difference_low)
+    assert [b / a for a, b in pairwise(widths)] == pytest.approx([2, 2])

@@ -1,0 +1,190 @@
+"""What a reader is told of a setting: verdict, safe range, alarm, rank."""
+
+from typing import Any
+
+import pytest
+from sample_entries import POINT, SPACE, sample_study
+
+from search.findings import Curve, Level
+from search.space import Point, Value
+from search.study import Study
+from search.verdict import effect, judge, resolution, safe, verdict
+
+GAIN, FLOOR = 0.6, 0.02
+
+
+def level(
+    value: Value, mean: float | None, difference: float | None = None, **fields: Any
+) -> Level:
+    """A level with three scores, or none; a difference has p = 1 where none is given."""
+    scores = () if mean is None else (mean,) * 3
+    p = None if difference is None else 1.0
+    known: dict[str, Any] = {"failed": 0, "low": None, "high": None, "p": p, **fields}
+    ends = {"difference_low": None, "difference_high": None}
+    return Level(value, scores, mean=mean, difference=difference, **{**ends, **known})
+
+
+def curve(name: str, means: dict[Value, float | None], p: float = 1e-6) -> Curve:
+    """A setting with these means; the incumbent has the value of POINT."""
+    centre = means[POINT[name]]
+    assert centre is not None
+    levels = tuple(
+        level(value, mean)
+        if value == POINT[name] or mean is None
+        else level(value, mean, mean - centre, p=p)
+        for value, mean in means.items()
+    )
+    knob = sample_study().space[name]
+    return Curve(name, knob, POINT[name], (), levels, "unjudged", None, None, ())
+
+
+def judged(*curves: Curve, study: Study | None = None, point: Point | None = None) -> list[Curve]:
+    return judge(curves, GAIN, FLOOR, point or POINT, study or sample_study())
+
+
+def test_no_difference_that_survives_is_flat() -> None:
+    assert verdict([level(1, 0.6), level(2, 0.58, -0.02)], GAIN, FLOOR) == "flat"
+
+
+def test_a_difference_that_survives_is_sensitive() -> None:
+    levels = [level(1, 0.6), level(2, 0.55, -0.05, p=1e-4, survives=True)]
+    assert verdict(levels, GAIN, FLOOR) == "sensitive"
+
+
+def test_a_gain_that_survives_is_sensitive_however_large() -> None:
+    levels = [level(1, 0.3), level(2, 0.9, 0.6, p=1e-4, survives=True)]
+    assert verdict(levels, GAIN, FLOOR) == "sensitive"
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.29, "sensitive"), (0.31, "cliff")])
+def test_losing_more_than_half_of_the_gain_is_a_cliff(loss: float, expected: str) -> None:
+    levels = [level(1, 0.6), level(2, 0.6 - loss, -loss, p=1e-4, survives=True)]
+    assert verdict(levels, GAIN, FLOOR) == expected
+
+
+def test_a_loss_far_beyond_the_noise_floor_is_a_cliff_though_wide_intervals_hide_it() -> None:
+    levels = [level(1, 0.6), level(2, 0.1, -0.5)]
+    assert verdict(levels, GAIN, FLOOR) == "cliff"
+    assert verdict(levels, GAIN, noise=0.2) == "flat"
+
+
+def test_where_nothing_is_gained_nothing_can_be_lost() -> None:
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=0.0, noise=FLOOR) == "flat"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=-0.1, noise=FLOOR) == "flat"
+
+
+@pytest.mark.parametrize("noise", [FLOOR, None])
+def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: float | None) -> None:
+    assert verdict([level(1, 0.6), level(2, None, failed=3)], GAIN, noise) == "cliff"
+
+
+def test_one_seed_is_unjudged() -> None:
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], GAIN, None) == "unjudged"
+
+
+def test_a_setting_without_runs_is_unjudged() -> None:
+    assert verdict([], GAIN, FLOOR) == "unjudged"
+    assert effect([]) is None
+    assert resolution([]) is None
+
+
+def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
+    assert effect([level(1, 0.6), level(2, None, failed=3), level(3, 0.2)]) == pytest.approx(0.4)
+
+
+def test_the_resolution_is_half_the_widest_interval() -> None:
+    wide = level(3, 0.5, -0.1, difference_low=-0.3, difference_high=0.1)
+    narrow = level(2, 0.6, 0.0, difference_low=-0.1, difference_high=0.1)
+    assert resolution([level(1, 0.6), narrow, wide]) == pytest.approx(0.2)
+
+
+def test_the_safe_range_is_contiguous_around_the_incumbent() -> None:
+    means = {1: 0.7, 2: 0.5, 3: 0.59, 4: 0.6, 5: 0.65, 6: 0.57, 7: 0.6}
+    levels = [level(value, mean) for value, mean in means.items()]
+    assert safe(levels, 4, FLOOR) == (3, 4, 5)
+
+
+def test_a_failed_run_bounds_the_safe_range() -> None:
+    levels = [level(1, 0.6), level(2, 0.6, failed=1), level(3, 0.6)]
+    assert safe(levels, 1, FLOOR) == (1,)
+
+
+def test_without_a_noise_floor_or_a_score_nothing_is_called_safe() -> None:
+    levels = [level(1, 0.6), level(2, 0.6)]
+    assert safe(levels, 1, None) == ()
+    assert safe([level(1, None, failed=3), level(2, 0.6)], 1, FLOOR) == ()
+    assert safe(levels, 9, FLOOR) == ()
+
+
+def test_the_safe_range_of_choices_is_every_good_one() -> None:
+    levels = [level("a", 0.6), level("b", 0.1), level("c", 0.6)]
+    assert safe(levels, "a", FLOOR) == ("a", "c")
+
+
+ALARMS = [
+    ("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.8}, "try 0 to 0.75"),
+    ("loss.alpha", {1e-5: 0.5, 1e-3: 0.6, 1e-1: 0.8}, "try 1e-05 to 1"),
+    ("loss.alpha", {1e-5: 0.8, 1e-3: 0.6, 1e-1: 0.5}, "try 1e-06 to 0.1"),
+    ("cross.theta", {0.0: 0.8, 0.1: 0.6, 0.5: 0.5}, "none beyond it is legal"),
+    ("cross.mu", {0: 0.8, 1: 0.6, 2: 0.5}, "none beyond it is legal"),
+]
+
+
+@pytest.mark.parametrize(("name", "means", "said"), ALARMS)
+def test_a_best_value_at_an_edge_is_an_alarm_with_a_wider_range(
+    name: str, means: dict[Value, float | None], said: str
+) -> None:
+    (found,) = judged(curve(name, means))
+    assert said in found.alarm
+
+
+def test_a_whole_range_is_widened_by_one() -> None:
+    study = sample_study(fixed={"cross.layers": 6})
+    (found,) = judged(curve("cross.eta", {2: 0.5, 3: 0.6, 4: 0.8}), study=study)
+    assert "try 1 to 5" in found.alarm
+
+
+def test_a_wider_range_stops_short_of_what_is_not_legal() -> None:
+    space = {**SPACE, "cross.theta": {"low": 0.0, "high": 0.8}}
+    made = curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.8: 0.8})
+    (found,) = judged(made, study=sample_study(space=space))
+    assert "try 0 to 1" in found.alarm  # 1.2 is no share
+
+
+def test_a_wider_range_does_not_cross_zero() -> None:
+    space = {**SPACE, "cross.theta": {"low": 0.1, "high": 0.7}}
+    made = curve("cross.theta", {0.1: 0.8, 0.4: 0.6, 0.7: 0.5})
+    (found,) = judged(made, study=sample_study(space=space))
+    assert "try 0 to 0.7" in found.alarm
+
+
+def test_a_best_value_inside_is_no_alarm() -> None:
+    (found,) = judged(curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.5}))
+    assert found.alarm == ""
+
+
+def test_a_flat_curve_is_no_alarm() -> None:
+    (found,) = judged(curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.61}, p=0.9))
+    assert (found.verdict, found.alarm) == ("flat", "")
+
+
+def test_the_end_of_what_eta_leaves_of_mu_is_no_alarm() -> None:
+    (found,) = judged(curve("cross.mu", {0: 0.5, 1: 0.6, 2: 0.8}))  # eta is 3, the range ends at 3
+    assert (found.verdict, found.alarm) == ("sensitive", "")
+
+
+def test_settings_are_ranked_by_their_effect() -> None:
+    small = curve("cross.theta", {0.0: 0.55, 0.1: 0.6})
+    large = curve("loss.alpha", {1e-5: 0.3, 1e-3: 0.6})
+    none = Curve("cross.mu", SAMPLE_MU, 1, (), (), "unjudged", None, None, ())
+    assert [c.name for c in judged(none, small, large)] == ["loss.alpha", "cross.theta", "cross.mu"]
+
+
+SAMPLE_MU = sample_study().space["cross.mu"]
+
+
+def test_the_correction_runs_over_all_settings_together() -> None:
+    alone = curve("cross.theta", {0.0: 0.55, 0.1: 0.6}, p=0.03)
+    other = curve("loss.alpha", {1e-5: 0.55, 1e-3: 0.6}, p=0.9)
+    assert judged(alone)[0].verdict == "sensitive"
+    assert {c.verdict for c in judged(alone, other)} == {"flat"}
