@@ -42,17 +42,19 @@ class Spread:
         return float(2 * stats.t.sf(abs(difference) / scale, self.freedom))
 
 
-def lively(runs: Sequence[Run]) -> list[Run]:
-    """The scored runs of values whose scores are not all the same.
+def lively(runs: Sequence[Run], floor: float = -np.inf) -> list[Run]:
+    """The scored runs of values whose scores differ and whose mean reaches a floor.
 
-    A value at which training collapses scores 0 with every seed. Its spread of nothing says
-    nothing about the other values, and would make their intervals too narrow.
+    Where training collapses, all seeds score much the same or one is saved by luck. Such a spread
+    says nothing about the other values, and would make their intervals too narrow or too wide.
+    Means and variances of normal scores are independent, so choosing by the mean biases nothing.
     """
-    scores: dict[Value, set[float]] = {}
+    scores: dict[Value, list[float]] = {}
     for run in runs:
         if run.metric is not None:
-            scores.setdefault(run.value, set()).add(run.metric)
-    return [run for run in runs if run.metric is not None and len(scores[run.value]) > 1]
+            scores.setdefault(run.value, []).append(run.metric)
+    good = {v for v, found in scores.items() if len(set(found)) > 1 and np.mean(found) >= floor}
+    return [run for run in runs if run.metric is not None and run.value in good]
 
 
 def has_runs_twice(runs: Sequence[Run]) -> bool:
@@ -61,7 +63,7 @@ def has_runs_twice(runs: Sequence[Run]) -> bool:
     return len(values) > len(set(values))
 
 
-def spreads(runs: Sequence[Run]) -> tuple[Spread, Spread] | None:
+def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread] | None:
     """The variance of single scores over seeds, and of scores once the seed's own part is out.
 
     The first is a sum of two mean squares; its degrees of freedom are Satterthwaite's (1946).
@@ -71,7 +73,7 @@ def spreads(runs: Sequence[Run]) -> tuple[Spread, Spread] | None:
     """
     if not has_runs_twice(runs):
         return None
-    told = lively(runs)
+    told = lively(runs, floor) or lively(runs)
     if not told:
         return Spread(0.0, 1.0), Spread(0.0, 1.0)
     within, all_freedom = left_over(told, by_value)
@@ -109,22 +111,26 @@ def by_seed(run: Run) -> Value:
     return run.seed
 
 
-def levels(runs: Sequence[Run], values: Sequence[Value], incumbent: Value) -> tuple[Level, ...]:
+def levels(
+    runs: Sequence[Run], values: Sequence[Value], incumbent: Value, floor: float = -np.inf
+) -> tuple[Level, ...]:
     """What the runs at each value say, as far as their spread over all values can tell.
 
     Args:
         runs: all runs of the setting.
         values: where to look.
         incumbent: the value to compare with, run by run of the same seed.
+        floor: mean score below which a value's training has collapsed, and its noise is no
+            other value's.
     """
-    noise = spreads(runs)
+    noise = spreads(runs, floor)
     there = scores_by_seed(runs, incumbent)
     found = []
     for value in values:
         here = scores_by_seed(runs, value)
         failed = sum(run.metric is None for run in runs if run.value == value)
         alone = mean_of(here, noise and noise[0])
-        paired = {} if value == incumbent else difference(here, there, noise)
+        paired = {} if value == incumbent else difference(here, there, noise, floor)
         found.append(Level(value, tuple(here.values()), failed, **{**NOTHING, **alone, **paired}))
     return tuple(found)
 
@@ -152,7 +158,10 @@ def scores_by_seed(runs: Sequence[Run], value: Value) -> dict[int, float]:
 
 
 def difference(
-    here: dict[int, float], there: dict[int, float], noise: tuple[Spread, Spread] | None
+    here: dict[int, float],
+    there: dict[int, float],
+    noise: tuple[Spread, Spread] | None,
+    floor: float = -np.inf,
 ) -> dict[str, float]:
     """The mean paired difference, its interval and its p, as fields of a Level."""
     shared = sorted(here.keys() & there.keys())
@@ -165,6 +174,8 @@ def difference(
     if has_collapsed(here) != has_collapsed(there):
         # One side does not vary: there is no seed's part in it that would cancel the other's.
         spread, share = noise[0], 1 / len(shared)
+    elif np.mean([here[seed] for seed in shared]) < floor:
+        spread = noise[0]  # whether the seed's part is the same down there is not known
     low, high = spread.interval(mean, share)
     return {
         "difference": mean,

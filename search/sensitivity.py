@@ -16,7 +16,7 @@ from search.ledger import Entry
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
 from search.space import Point, within
 from search.study import Study
-from search.verdict import judge
+from search.verdict import MOST, judge
 
 
 def on_curves(study: Study, entries: Sequence[Entry], best: Entry) -> list[Entry]:
@@ -55,7 +55,9 @@ def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
     return noise_floor(runs)
 
 
-def raw_curve(study: Study, entries: Sequence[Entry], best: Point, name: str) -> Curve:
+def raw_curve(
+    study: Study, entries: Sequence[Entry], best: Point, name: str, floor: float
+) -> Curve:
     """A curve before the comparisons are corrected for their number."""
     runs = runs_of(entries, best, name)
     values = list(dict.fromkeys(run.value for run in runs))
@@ -65,7 +67,7 @@ def raw_curve(study: Study, entries: Sequence[Entry], best: Point, name: str) ->
         within(study.space, name, others),
         best[name],
         tuple(runs),
-        levels(runs, values, best[name]),
+        levels(runs, values, best[name], floor),
         verdict="unjudged",
         effect=None,
         resolution=None,
@@ -86,7 +88,8 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
     centre = mean([e.value or 0.0 for e in own]) if own else best.value or 0.0
     noise = noise_of(study, entries)
-    raw = [raw_curve(study, runs, best.point, name) for name in study.space]
+    floor = baseline + MOST * (centre - baseline)  # below it lies a cliff
+    raw = [raw_curve(study, runs, best.point, name, floor) for name in study.space]
     curves = judge(raw, centre - baseline, noise, best.point, study)
     pairs = strongest_pairs([curve.name for curve in curves], len(raw) ** 2)
     maps = [interaction(runs, best.point, pair) for pair in pairs]

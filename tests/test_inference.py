@@ -315,3 +315,22 @@ def test_intervals_widen_with_the_noise() -> None:
         assert level.difference_low is not None
         widths.append(level.difference_high - level.difference_low)
     assert [b / a for a, b in pairwise(widths)] == pytest.approx([2, 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deviation", [0.001, 0.2])
+def test_another_noise_where_training_collapses_changes_no_other_values_error_rate(
+    deviation: float,
+) -> None:
+    """Two of five values lie on a cliff with a noise of their own, the others do nothing."""
+    random, alarms, studies = np.random.default_rng(0), 0, 400
+    for _ in range(studies):
+        dead = random.normal(0.8, 0.02, (4, 3))
+        fallen = random.normal(0.1, deviation, (2, 3))
+        table = np.vstack([dead, fallen])
+        runs = [
+            Run(v, s, float(table[v, s]), 1, "t", "sensitivity") for v in range(6) for s in range(3)
+        ]
+        found = levels(runs, list(range(6)), 0, floor=0.4)
+        alarms += any(level.survives for level in holm([found])[0][1:4])
+    assert alarms / studies < 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
