@@ -15,7 +15,7 @@ from muse.errors import UserError
 from search.ledger import Entry
 from search.searcher import Proposal
 from search.space import Choice, Knob, Point, Range, Value, short, within
-from search.study import Curves, Study
+from search.study import MOST_SEEDS, Curves, Study
 
 CONFIRM, SENSITIVITY, FINAL = "confirm", "sensitivity", "final"
 MOST_WHOLE = 11
@@ -24,13 +24,12 @@ MOST_WHOLE = 11
 
 def confirm_seeds(study: Study) -> list[int]:
     """Seeds of the runs that choose the incumbent."""
-    return [study.seed + 1 + k for k in range(study.sensitivity.seeds)]
+    return [study.seed + MOST_SEEDS + k for k in range(study.sensitivity.seeds)]
 
 
 def curve_seeds(study: Study, seeds: int) -> list[int]:
     """Seeds of the runs on the curves."""
-    first = study.seed + 1 + study.sensitivity.seeds
-    return [first + k for k in range(seeds)]
+    return [study.seed + 2 * MOST_SEEDS + k for k in range(seeds)]
 
 
 def number_text(value: Value) -> str:

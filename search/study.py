@@ -22,6 +22,10 @@ from muse.presets import PRESETS, Preset
 from search.problems import did_you_mean, one_line
 from search.space import ETA, MU, Choice, Point, Space, Whole, within
 
+MOST_SEEDS = 100
+"""Seeds of a phase; the next phase's begin after so many, however many are used, so that more of
+them can be asked for later."""
+
 PHASES = ("search", "confirm", "sensitivity", "final", "report")
 """What a study does, in this order."""
 
@@ -70,7 +74,7 @@ class Curves(Frozen):
     points: NonNegativeInt = 5
     """Values of each setting over its range, but all of mu's and eta's; 0 draws no curves."""
 
-    seeds: PositiveInt = 3
+    seeds: PositiveInt = Field(default=3, le=MOST_SEEDS)
     """Runs at each value, and of each candidate."""
 
     pairs: NonNegativeInt = 1
