@@ -7,6 +7,8 @@ from typing import Any
 from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
+from muse.applied import fingerprint
+from muse.checkpoint import LAST
 from search.board import Board
 from search.ledger import Entry, Ledger, State, write_csv
 from search.searcher import Begin, Proposal, Unsaved
@@ -16,8 +18,11 @@ from search.view import View
 TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 """What Tune adds to a report."""
 
+ABOUT = {"node", "fingerprint"}
+"""Of a report: where the trial runs and what was built, not how it does."""
+
 GIVE_UP_AFTER = 3
-"""Failures in a row, without a success, that end the search."""
+"""Failures of one kind in a row that end the search."""
 
 
 def best_of(entries: list[Entry]) -> Entry | None:
@@ -37,6 +42,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.board = Board(folder / "tensorboard")
         self.devices = 1.0
         self.failures: list[str] = []
+        self.kind = ""
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
@@ -48,7 +54,13 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             self.view.begun(proposal.trial_id)
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
             trial_folder = str((self.trial_folder(proposal.trial_id)).resolve())
-            task = {"trial_id": proposal.trial_id, "config": config, "folder": trial_folder}
+            task = {
+                "trial_id": proposal.trial_id,
+                "config": config,
+                "folder": trial_folder,
+                "fingerprint": fingerprint(config),
+                "export": phase == "search",  # nobody asks for the models of the curves
+            }
             return {"task": task, "seen": proposal.seen}
 
         return begin
@@ -63,7 +75,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """An epoch has ended."""
         trial_id = trial.config["task"]["trial_id"]
         if "failed" not in result:
-            figures = {name: result[name] for name in result.keys() - TUNES_OWN}
+            figures = {name: result[name] for name in result.keys() - TUNES_OWN - ABOUT}
             self.ledger.report(trial_id, figures, self.devices)
             self.board.report(trial_id, figures)
 
@@ -72,7 +84,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         failed = result.get("failed", "")
         if failed:
-            self.end(trial, "failed", failed)
+            self.end(trial, "failed", failed, result.get("kind", "error"))
         elif self.given_up:
             return  # Tune ends what still runs: it was interrupted, a resume takes it up again
         elif result["epoch"] < self.study.budget.epochs:
@@ -84,14 +96,15 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Its driver was lost."""
         file = trial.error_file
         lines = Path(file).read_text(encoding="utf-8").strip().splitlines() if file else []
-        self.end(trial, "failed", lines[-1] if lines else "its driver was lost")
+        reason = lines[-1] if lines else "its driver was lost"
+        self.end(trial, "failed", reason, "worker lost")
 
-    def end(self, trial: Any, state: State, reason: str) -> None:
+    def end(self, trial: Any, state: State, reason: str, kind: str = "") -> None:
         """Put a trial's end on record and clear away the checkpoints nobody needs."""
         trial_id = trial.config["task"]["trial_id"]
         seconds = float(trial.last_result.get("elapsed", 0.0)) if trial.last_result else 0.0
         self.ledger.end(trial_id, state, seconds, self.devices, reason)
-        self.failures = [*self.failures, reason] if state == "failed" else []
+        self.count(reason if state == "failed" else "", kind)
         entries = self.ledger.entries()
         self.table(entries)
         self.clear(entries)
@@ -110,8 +123,18 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Keep the checkpoints of running trials and of the study's best."""
         best = best_of([e for e in entries if e.phase == "search"])
         for entry in entries:
-            if entry.state != "running" and (best is None or entry.trial_id != best.trial_id):
+            if entry.state == "running":
+                continue
+            if best is None or entry.trial_id != best.trial_id:
                 shutil.rmtree(self.trial_folder(entry.trial_id), ignore_errors=True)
+            else:
+                (self.trial_folder(entry.trial_id) / LAST).unlink(missing_ok=True)
+
+    def count(self, failure: str, kind: str) -> None:
+        """Count failures of one kind in a row; a success, or another kind, begins anew."""
+        same = self.failures if kind == self.kind else []
+        self.failures = [*same, failure] if failure else []
+        self.kind = kind
 
     @property
     def given_up(self) -> bool:

@@ -26,7 +26,7 @@ from search.searcher import Listed, Truthful, Unsaved
 from search.sensitivity import PHASE, curve, draw, means, sweep, write_curve
 from search.space import short, within
 from search.study import Study
-from search.trial import drive
+from search.trial import AsManyAsFit, drive
 from search.view import View
 
 
@@ -57,10 +57,9 @@ def tune_phase(
         tune.Tuner(
             tune.with_resources(driver, {"cpu": 0, HEAD: 0.001}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=AsManyAsFit(searcher, cluster),
                 scheduler=scheduler,
                 num_samples=-1,  # until the searcher has finished
-                max_concurrent_trials=cluster.concurrent,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -71,8 +70,8 @@ def tune_phase(
         shutil.rmtree(scratch, ignore_errors=True)
     if keeper.given_up:
         raise UserError(
-            f"the last {len(keeper.failures)} trials failed, so the search has stopped: "
-            f"{keeper.failures[-1]}"
+            f"the last {len(keeper.failures)} trials failed ({keeper.kind}), so the search has "
+            f"stopped: {keeper.failures[-1]}"
         )
 
 
