@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -119,7 +120,8 @@ class Cluster:
     ) -> None:
         """Send the pools home, and wait for them where nothing hurries."""
         try:
-            self.end(patience=30 if kind is None else HURRY)
+            with suppress(ray.exceptions.RayError):  # gone already: nothing is left to end
+                self.end(patience=30 if kind is None else HURRY)
         finally:
             self.leave()
 

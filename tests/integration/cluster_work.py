@@ -15,7 +15,7 @@ def count(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
     """Count epochs, from a file on; the value is the point's theta, so ASHA has a truth to find.
 
     `task.config` gives epochs, seconds (of an epoch), theta, and `hang`: an epoch before which the
-    first attempt falls silent.
+    first attempt falls silent, `gate`: a file without which the third epoch does not begin.
     """
     if worker.rank == 0:
         ray.get(desk.began.remote(task.trial_id, {"node": ray.get_runtime_context().get_node_id()}))
@@ -27,6 +27,8 @@ def count(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
         file.write(f"{epoch}\n")
     while epoch < task.config["epochs"]:
         fall_silent(task, epoch + 1, folder)
+        while epoch == 2 and task.config.get("gate") and not Path(task.config["gate"]).exists():
+            time.sleep(0.1)
         time.sleep(task.config["seconds"])
         epoch += 1
         done.write_text(str(epoch))
