@@ -5,6 +5,7 @@ encoder's architecture) and the tokeniser. Nothing in it executes code when it i
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def save_weights(model: Muse, file: Path) -> None:
     try:
         save_model(model, str(file))
     except SafetensorError as error:  # how its compiled part reports a full disk
-        raise OSError(str(error)) from error
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(*([int(number[1])] if number else []), str(error)) from error
 
 
 def export(model: Muse, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -114,13 +116,31 @@ def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
 
 
 def save_last(folder: Path, state: dict[str, Any]) -> None:
-    """Keep what a run needs to go on after an interruption; a kill leaves the one before."""
+    """Keep what a run needs to go on after an interruption; a kill leaves the one before.
+
+    Raises:
+        OSError: no space left, or the file cannot be written.
+    """
     new = folder / f".{LAST}-{uuid4().hex}"
     try:
-        torch.save(state, new)
+        with new.open("wb") as stream:
+            torch.save(state, stream)
         new.rename(folder / LAST)
+    except RuntimeError as error:  # how torch's compiled part reports a full disk
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
     finally:
         new.unlink(missing_ok=True)
+
+
+def clear_halves(folder: Path) -> None:
+    """Remove what a kill left half written; only while nobody else writes there."""
+    for half in folder.glob(".*-*"):
+        if half.name.startswith(f".{LAST}-"):
+            half.unlink(missing_ok=True)
+        elif half.name.startswith(".best-"):
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def load_last(folder: Path, device: torch.device) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from muse.batch import Losses
-from muse.checkpoint import LAST, export, load_last, save_last
+from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
 from muse.device import Worker, autocast, wants_bf16
 from muse.encoders import build_text_model
@@ -209,11 +209,17 @@ def run_epoch(run: Run) -> None:
     }
 
 
-def keep(run: Run, folder: Path) -> None:
-    """Export the model if this epoch is its best, and keep the state to go on from."""
+def keep(run: Run, folder: Path, *, best: bool = True) -> None:
+    """Export the model if this epoch is its best, and keep the state to go on from.
+
+    Args:
+        run: after an epoch.
+        folder: where checkpoints go.
+        best: whether anyone wants the best model.
+    """
     if run.worker.rank > 0:
         return
-    if run.best_epoch == run.epoch:
+    if best and run.best_epoch == run.epoch:
         export(run.model, run.tensors.tokenizer, folder / "best")
     if run.epoch < run.config.train.epochs:
         save_last(folder, run.state())
@@ -244,18 +250,40 @@ def fit(
     Raises:
         DivergedError: a loss is not finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     run = start_run(config, tensors, worker)
-    state = load_last(folder, worker.device)
-    wanted = True
+    take_up(run, folder)
+    return complete(run, report, folder)
+
+
+def take_up(run: Run, folder: Path) -> None:
+    """Go on from `folder/last.pt` where there is one; clear away what a kill left half written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if run.worker.rank == 0:
+        clear_halves(folder)
+    state = load_last(folder, run.worker.device)
     if state is not None:
         run.restore(state)
-        wanted = told(run, report)
-    while wanted and run.epoch < config.train.epochs:
+
+
+def complete(run: Run, report: Report, folder: Path, *, keep_best: bool = True) -> dict[str, float]:
+    """Train a run to its end; `fit` says how.
+
+    Args:
+        run: new, or taken up again.
+        report: told of each epoch by the first worker; False ends the run.
+        folder: where checkpoints go.
+        keep_best: whether the best model is wanted in `folder/best`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    epochs = run.config.train.epochs
+    wanted = told(run, report) if run.epoch else True
+    while wanted and run.epoch < epochs:
         run_epoch(run)
-        keep(run, folder)
+        keep(run, folder, best=keep_best)
         wanted = told(run, report)
-    if worker.rank == 0 and run.epoch >= config.train.epochs:
+    if run.worker.rank == 0 and run.epoch >= epochs:
         (folder / LAST).unlink(missing_ok=True)  # else whoever ended the run may take it up again
     return run.report
 

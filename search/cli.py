@@ -1,6 +1,7 @@
-"""Arguments in, exit status out: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+"""Arguments in, exit status out: 0, 2 for a user's mistake, 130 after Ctrl-C, 143 after SIGTERM."""
 
 import argparse
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -87,9 +88,22 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     return fields
 
 
+class Ending:
+    """How the search was asked to end, if it was: by Ctrl-C, or by SIGTERM, which does the same."""
+
+    status = 130
+
+    def terminate(self, *_: object) -> None:
+        """Take SIGTERM."""
+        self.status = 143
+        raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = build_parser().parse_args(arguments)
+    ending = Ending()
+    before = signal.signal(signal.SIGTERM, ending.terminate)
     try:
         return command(options)
     except UserError as error:
@@ -102,7 +116,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
-        return 130
+        return ending.status
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def command(options: argparse.Namespace) -> int:

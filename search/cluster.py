@@ -1,26 +1,40 @@
 """Connect to Ray, ship our own code to it, and keep worker groups that outlive their trials."""
 
+import signal
 import socket
+import subprocess
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import ray
+import ray.exceptions
 import ray.train
+from ray.train import WorkerGroupError
 from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import muse
 import search
 from muse.errors import UserError
-from search.desk import Desk
+from search.desk import Desk, Patience
+from search.faults import NOBODY, Fault, first_line, of_workers
+from search.guard import stand_guard
 from search.study import Study
 from search.worker import pool_loop
 
 HEAD = "node:__internal_head__"
 """A resource that every cluster's head node has. Tune's drivers ask for a crumb of it, and for no
 CPU, so that they never wait for their own workers."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the pools."""
+
+HURRY = 5.0
+"""Seconds that a pool gets to end where nobody wants to wait."""
 
 
 def connect(address: str | None) -> None:
@@ -38,8 +52,10 @@ def connect(address: str | None) -> None:
     }
     if address is None:
         options |= {"include_dashboard": False, "object_store_memory": 200 * 2**20}
+    ending = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address or "local", **options)
+        signal.signal(signal.SIGTERM, ending)  # Ray's own leaves no time for an orderly end
     except ConnectionError as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there; start one with 'ray up' or "
@@ -66,27 +82,33 @@ def check_answer(address: str) -> None:
 
 
 class Cluster:
-    """Ray, a desk, and the worker groups of one study. Use it in a `with`."""
+    """Ray, a desk, and the worker groups (pools) of one study. Use it in a `with`.
+
+    A pool lives as long as its workers. A thread looks after them: it starts another where trials
+    wait and the cluster has room, and kills workers that have been silent for too long.
+    """
 
     def __init__(self, study: Study, folder: Path, address: str | None = None) -> None:
         self.study, self.folder, self.address = study, folder, address
-        self.pools: list[threading.Thread] = []
-        self.lost: list[str] = []
+        self.pools: dict[int, threading.Thread] = {}
+        self.started = 0
+        self.guard: subprocess.Popen[bytes] | None = None
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self.watch, daemon=True)
 
     def __enter__(self) -> Self:
         connect(self.address)
         try:
+            self.guard = stand_guard() if self.address is None else None
             have = ray.cluster_resources()
             self.gpus = gpus_per_worker(self.study, have)
             self.concurrent = concurrent_trials(self.study, have, self.gpus)
-            here = ray.get_runtime_context().get_node_id()
-            stay = NodeAffinitySchedulingStrategy(here, soft=False)
-            actor = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=stay)
-            self.desk = actor.remote(self.study.resources.max_failures)
-            for number in range(self.concurrent):
-                self.start_pool(number)
+            self.desk = start_desk(self.study)
+            for _ in range(self.most):
+                self.start_pool()
+            self.watcher.start()
         except BaseException:
-            ray.shutdown()
+            self.leave()
             raise
         return self
 
@@ -97,10 +119,37 @@ class Cluster:
         trace: TracebackType | None,
     ) -> None:
         """Send the pools home, and wait for them where nothing hurries."""
-        ray.get(self.desk.close.remote())
-        for pool in self.pools:
-            pool.join(timeout=30 if kind is None else 5)
+        try:
+            with suppress(ray.exceptions.RayError):  # gone already: nothing is left to end
+                self.end(patience=30 if kind is None else HURRY)
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Let go of Ray, and of what it leaves behind."""
         ray.shutdown()
+        if self.guard is not None:
+            self.guard.communicate()
+
+    def end(self, patience: float) -> None:
+        """Let the pools go, and wait for those that run; Ray is still there afterwards.
+
+        Args:
+            patience: seconds to wait at most.
+        """
+        self.over.set()
+        self.watcher.join(timeout=patience)
+        _, able = ray.get(self.desk.demand.remote())
+        ray.get(self.desk.close.remote())
+        began = time.monotonic()
+        for number, pool in list(self.pools.items()):
+            # One that has not started may wait for machines that nobody needs any more.
+            until = began + (patience if number in able else min(patience, HURRY))
+            pool.join(timeout=max(0.0, until - time.monotonic()))
+        for worker in ray.get(self.desk.workers.remote()):
+            ray.kill(worker)
+        for pool in list(self.pools.values()):
+            pool.join(timeout=HURRY / 2)
 
     @property
     def devices(self) -> float:
@@ -108,42 +157,89 @@ class Cluster:
         wanted = self.study.resources
         return wanted.workers * (self.gpus or wanted.cpus_per_worker)
 
-    def start_pool(self, number: int) -> None:
+    @property
+    def most(self) -> int:
+        """Pools to ask for: what fits now, or as many as the study wants on a grown cluster."""
+        wanted = self.study.resources.concurrent
+        return self.concurrent if wanted is None else min(wanted, self.study.budget.trials)
+
+    def watch(self) -> None:
+        """Look after the pools until the search is over."""
+        while not self.over.wait(LOOK_EVERY):
+            try:
+                self.look()
+            except ray.exceptions.RayError:  # Ray is gone; the main thread learns it as well
+                return
+
+    def look(self) -> None:
+        """Kill what hangs; start pools where trials wait and there is room."""
+        for worker in ray.get(self.desk.hung.remote()):
+            ray.kill(worker)
+        self.concurrent = max(1, fitting(self.study, ray.cluster_resources(), self.gpus))
+        waiting, able = ray.get(self.desk.demand.remote())
+        starting = len(set(list(self.pools)) - able)
+        for _ in range(min(waiting - starting, self.most - len(self.pools))):
+            self.start_pool()
+
+    def start_pool(self) -> None:
         """Start a worker group that takes trials from the desk until it is sent home."""
+        number, self.started = self.started, self.started + 1
+        trainer = self.trainer(number)
+        thread = threading.Thread(target=self.keep, args=(number, trainer), daemon=True)
+        self.pools[number] = thread
+        thread.start()
+
+    def trainer(self, number: int) -> TorchTrainer:
+        """A worker group of Ray Train, which lives as long as all of its workers do."""
         wanted = self.study.resources
-        each = {"CPU": wanted.cpus_per_worker, "GPU": self.gpus}
-        settings = {
-            "desk": self.desk,
-            "pool": number,
-            "threads": max(1, int(wanted.cpus_per_worker)),
-        }
-        trainer = TorchTrainer(
+        threads = max(1, int(wanted.cpus_per_worker))
+        return TorchTrainer(
             pool_loop,
-            train_loop_config=settings,
+            train_loop_config={"desk": self.desk, "pool": number, "threads": threads},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=wanted.workers,
                 use_gpu=self.gpus > 0,
-                resources_per_worker={key: value for key, value in each.items() if value},
+                resources_per_worker=each_worker(self.study, self.gpus),
             ),
             run_config=ray.train.RunConfig(
                 name=f"pool-{number}",
                 storage_path=str((self.folder / ".ray").resolve()),
-                failure_config=ray.train.FailureConfig(max_failures=100),
+                failure_config=ray.train.FailureConfig(max_failures=0, max_preemption_failures=0),
             ),
         )
-        thread = threading.Thread(target=self.keep, args=(number, trainer), daemon=True)
-        self.pools.append(thread)
-        thread.start()
 
     def keep(self, number: int, trainer: TorchTrainer) -> None:
-        """Run a pool to its end; when the last one is lost, nobody waits for it in vain."""
+        """Run a pool to its end; its trial goes to another one.
+
+        Where no pool can run at all, nobody waits for one in vain.
+        """
+        fault = NOBODY
         try:
             trainer.fit()
+        except WorkerGroupError as error:
+            fault = of_workers(error.worker_failures.values())
         except Exception as error:
-            self.lost.append(str(error).splitlines()[0])
-            ray.get(self.desk.lose.remote(number, self.lost[-1]))
-            if len(self.lost) == len(self.pools):
-                ray.get(self.desk.close.remote(self.lost[-1]))
+            fault = Fault("worker lost", first_line(error), again=True)
+        finally:
+            del self.pools[number]
+        if self.over.is_set():
+            return
+        if not ray.get(self.desk.lose.remote(number, fault)):
+            ray.get(self.desk.close.remote(fault.reason))
+
+
+def start_desk(study: Study) -> Any:
+    """The desk, as an actor beside this process: it outlives all machines but this one."""
+    here = ray.get_runtime_context().get_node_id()
+    stay = NodeAffinitySchedulingStrategy(here, soft=False)
+    wanted = study.resources
+    patience = Patience(
+        factor=wanted.hang_factor,
+        first=60 * wanted.first_epoch_minutes,
+        idle=60 * wanted.idle_minutes,
+    )
+    actor = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=stay)
+    return actor.remote(wanted.max_failures, patience)
 
 
 def gpus_per_worker(study: Study, have: dict[str, float]) -> float:
@@ -152,21 +248,34 @@ def gpus_per_worker(study: Study, have: dict[str, float]) -> float:
     return asked if asked is not None else float(have.get("GPU", 0) >= 1)
 
 
+def each_worker(study: Study, gpus: float) -> dict[str, float]:
+    """What a worker asks of Ray."""
+    wanted = study.resources
+    asked = {"CPU": wanted.cpus_per_worker, "GPU": gpus, **wanted.custom}
+    return {name: amount for name, amount in asked.items() if amount}
+
+
+def fitting(study: Study, have: dict[str, float], gpus: float) -> int:
+    """Trials for which the cluster has room as it stands, no more than the study can have."""
+    workers = study.resources.workers
+    needs = each_worker(study, gpus).items()
+    fits = min(int(have.get(name, 0) // (workers * amount)) for name, amount in needs)
+    return min(fits, study.resources.concurrent or fits, study.budget.trials)
+
+
 def concurrent_trials(study: Study, have: dict[str, float], gpus: float) -> int:
-    """Trials that run at once.
+    """Trials that run at once at the start.
 
     Raises:
-        UserError: not even one fits.
+        UserError: not even one fits, and the study does not say that the cluster grows.
     """
-    wanted = study.resources
-    if wanted.concurrent is not None:
-        return min(wanted.concurrent, study.budget.trials)
-    each = {"CPU": wanted.workers * wanted.cpus_per_worker, "GPU": wanted.workers * gpus}
-    fits = min(int(have.get(key, 0) // need) for key, need in each.items() if need)
-    if fits < 1:
+    fits = fitting(study, have, gpus)
+    if fits < 1 and study.resources.concurrent is None:
+        needs = each_worker(study, gpus)
+        wants = ", ".join(f"{study.resources.workers * n:g} {name}" for name, n in needs.items())
+        there = ", ".join(f"{have.get(name, 0):g} {name}" for name in needs)
         raise UserError(
-            f"resources: a trial wants {each['CPU']:g} CPUs and {each['GPU']:g} GPUs, the cluster "
-            f"has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}; ask for less, or set "
+            f"resources: a trial wants {wants}, the cluster has {there}; ask for less, or set "
             "resources.concurrent where it grows on demand."
         )
-    return min(fits, study.budget.trials)
+    return max(1, fits)

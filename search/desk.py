@@ -7,8 +7,18 @@ mind, so a trial that is stopped trains no epoch too many.
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from statistics import median
+from typing import Any
+
+from search.faults import Fault
+
+Message = dict[str, Any]
+
+BARREN = 3
+"""Pools lost in a row, before any of them asked for work, after which no more are started."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,32 @@ class Task:
     folder: str
     """Where its checkpoints go."""
 
-    work: Literal["train", "score"] = "train"
-    """score: read `folder/best` and score it on the test split."""
+    work: str = "train"
+    """What to do: train, score (read `folder/best` and score it on the test split), or any function
+    of `search.worker.Work`'s form as `module:function`."""
+
+    fingerprint: str = ""
+    """Of the configuration, taken by whoever asked for the trial."""
+
+    export: bool = True
+    """Whether its best model is wanted in `folder/best`."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long workers may be silent before they count as hung, in seconds."""
+
+    factor: float = 20.0
+    """In units of a trial's usual epoch."""
+
+    first: float = 3600.0
+    """Until the first report of a trial after its workers took it: data are prepared, too."""
+
+    least: float = 120.0
+    """However short an epoch is: a busy machine or storage that is away is not a hang."""
+
+    idle: float = 300.0
+    """Without work for so long, a pool gives its machine back."""
 
 
 @dataclass
@@ -33,10 +67,34 @@ class Job:
     task: Task
     pool: int | None = None
     attempts: int = 0
+    """Times that it was taken up again."""
+
     taken: float = 0.0
     """When its workers took it, on the desk's clock."""
 
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    spent: float = 0.0
+    """Seconds of earlier attempts."""
+
+    heard: float = 0.0
+    """When its workers were last known to be at work."""
+
+    answering: bool = False
+    """They wait for its driver, which may take its time."""
+
+    epoch: int = 0
+    paces: list[float] = field(default_factory=list)
+    """Seconds of each epoch."""
+
+    told: bool = False
+    """Its workers have reported since they took it."""
+
+    about: Message = field(default_factory=dict)
+    """Where it runs and what was built: goes with every message."""
+
+    fault: Fault | None = None
+    """Why its workers are about to be lost, where that is known beforehand."""
+
+    messages: list[Message] = field(default_factory=list)
     answered: int = 0
     """Messages that the driver has read and answered."""
 
@@ -47,70 +105,141 @@ class Job:
     """The driver wants no more of it."""
 
 
+@dataclass
+class Pool:
+    """A worker group, as the desk knows it."""
+
+    handles: list[Any] = field(default_factory=list)
+    """Its workers' actors, by which they can be killed."""
+
+    able: bool = False
+    """It has asked for work at least once."""
+
+
 class Desk:
     """Hands trials to pools and reports to drivers. Made an actor by `cluster.py`."""
 
-    def __init__(self, max_failures: int) -> None:
+    def __init__(
+        self,
+        max_failures: int,
+        patience: Patience = Patience(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.jobs: dict[str, Job] = {}
         self.waiting: list[str] = []
-        self.max_failures = max_failures
+        self.pools: dict[int, Pool] = {}
+        self.max_failures, self.patience, self.clock = max_failures, patience, clock
+        self.barren = 0
         self.closed, self.reason = False, ""
         self.changed = asyncio.Condition()
 
-    async def put(self, task: Task) -> None:
-        """A driver asks for a trial."""
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[None]:
+        """Change something, and wake up who waits for it."""
         async with self.changed:
-            self.jobs[task.trial_id] = Job(task)
-            self.waiting.append(task.trial_id)
+            yield
             self.changed.notify_all()
 
-    async def take(self, pool: int) -> Task | None:
-        """A pool asks for work; None ends it.
+    async def put(self, task: Task) -> None:
+        """A driver asks for a trial."""
+        async with self.change():
+            self.jobs[task.trial_id] = Job(task)
+            self.waiting.append(task.trial_id)
 
-        A pool whose workers were lost gets the same trial again, until it has failed too often.
-        """
+    async def join(self, pool: int, handle: Any) -> None:
+        """A worker of a pool has started."""
+        async with self.change():
+            self.pools.setdefault(pool, Pool()).handles.append(handle)
+
+    async def take(self, pool: int) -> Task | None:
+        """A pool asks for work; None ends it: the search is over, or there was none for long."""
         async with self.changed:
-            for job in self.jobs.values():
-                if job.pool == pool and not job.ended:
-                    job.attempts += 1
-                    if job.attempts <= self.max_failures and not job.unwanted:
-                        return job.task
-                    self._end(job, {"failed": f"its workers were lost {job.attempts} times"})
-            await self.changed.wait_for(lambda: self.closed or self.waiting)
-            if self.closed:
+            self.pools.setdefault(pool, Pool()).able = True
+            self.barren = 0
+            self._lose(pool, Fault("worker lost", "its workers were lost", again=True))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.patience.idle):
+                    await self.changed.wait_for(lambda: self.closed or self.waiting)
+            if self.closed or not self.waiting:
                 return None
             job = self.jobs[self.waiting.pop(0)]
-            job.pool, job.taken = pool, time.monotonic()
+            job.pool, job.fault = pool, None
+            job.told = job.answering = False
+            job.taken = job.heard = self.clock()
             return job.task
 
-    async def report(self, trial_id: str, figures: dict[str, Any]) -> bool:
+    async def began(self, trial_id: str, about: Message) -> None:
+        """A pool has built a trial: where, and what."""
+        async with self.changed:
+            self.jobs[trial_id].about = about
+
+    async def report(self, trial_id: str, figures: Message) -> bool:
         """A pool tells of an epoch, and learns whether to go on."""
         async with self.changed:
             job = self.jobs[trial_id]
+            self._pace(job, figures.get("epoch", 0))
             self._tell(job, figures)
             number = len(job.messages)
+            job.answering = True
             await self.changed.wait_for(lambda: job.unwanted or job.answered >= number)
+            job.answering, job.heard = False, self.clock()
             return not job.unwanted
 
-    async def finish(self, trial_id: str, failed: str, result: dict[str, float]) -> None:
-        """A pool has done with a trial; `failed` says why it could not. The first word counts."""
+    def _pace(self, job: Job, epoch: int) -> None:
+        """Learn how long an epoch takes; one that is told again after a restart took none."""
+        if epoch > job.epoch:
+            job.paces.append(self.clock() - job.heard)
+            job.epoch = epoch
+        job.told = True
+
+    async def finish(self, trial_id: str, result: dict[str, float]) -> None:
+        """A pool has done with a trial."""
         async with self.changed:
             job = self.jobs.get(trial_id)
             if job is not None and not job.ended:
-                self._end(
-                    job, {"failed": failed} if failed else {"finished": True, "result": result}
-                )
+                self._end(job, {"finished": True, "result": result})
 
-    def _end(self, job: Job, message: dict[str, Any]) -> None:
+    async def fail(self, trial_id: str, fault: Fault) -> None:
+        """A worker could not go on with a trial. The first word counts."""
+        async with self.changed:
+            job = self.jobs.get(trial_id)
+            if job is None or job.ended or job.pool is None or job.fault is not None:
+                return
+            job.fault = fault
+            if not fault.again:
+                self._fail(job, fault)
+
+    def _lose(self, pool: int, fault: Fault) -> None:
+        """A pool has let go of its trial: another takes it, unless it failed too often."""
+        for job in self.jobs.values():
+            if job.pool == pool and not job.ended:
+                self._retry(job, job.fault or fault)
+
+    def _retry(self, job: Job, fault: Fault) -> None:
+        job.attempts += 1
+        if not fault.again or job.unwanted or job.attempts > self.max_failures:
+            self._fail(job, fault)
+            return
+        job.spent += self.clock() - job.taken
+        job.pool = None
+        self.waiting.insert(0, job.task.trial_id)
+        self.changed.notify_all()
+
+    def _fail(self, job: Job, fault: Fault) -> None:
+        often = f" (attempt {job.attempts})" if job.attempts > 1 else ""
+        self._end(job, {"failed": fault.reason + often, "kind": fault.kind})
+
+    def _end(self, job: Job, message: Message) -> None:
         job.ended = True
         self._tell(job, message)
 
-    def _tell(self, job: Job, message: dict[str, Any]) -> None:
-        elapsed = time.monotonic() - job.taken
-        job.messages.append({**message, "attempts": job.attempts, "elapsed": elapsed})
+    def _tell(self, job: Job, message: Message) -> None:
+        elapsed = job.spent + (self.clock() - job.taken if job.pool is not None else 0.0)
+        more = {"attempts": job.attempts, "elapsed": elapsed}
+        job.messages.append({**job.about, **message, **more})
         self.changed.notify_all()
 
-    async def next(self, trial_id: str, seen: int) -> dict[str, Any]:
+    async def next(self, trial_id: str, seen: int) -> Message:
         """A driver waits for the message after the first `seen`, and so agrees to those."""
         async with self.changed:
             job = self.jobs[trial_id]
@@ -119,7 +248,8 @@ class Desk:
             await self.changed.wait_for(lambda: len(job.messages) > seen or self.closed)
             if len(job.messages) > seen:
                 return job.messages[seen]
-            return {"failed": f"no workers are left: {self.reason}", "elapsed": 0.0}
+            reason = f"no workers are left: {self.reason}"
+            return {"failed": reason, "kind": "worker lost", "elapsed": 0.0}
 
     async def leave(self, trial_id: str) -> None:
         """A driver wants no more of a trial; returns when its workers have left it."""
@@ -133,12 +263,48 @@ class Desk:
             await self.changed.wait_for(lambda: job.ended or self.closed)
             del self.jobs[trial_id]
 
-    async def lose(self, pool: int, reason: str) -> None:
-        """A pool is gone for good; the trial that it had fails."""
+    async def lose(self, pool: int, fault: Fault) -> bool:
+        """A pool is gone.
+
+        Returns:
+            Whether pools can run at all: one does, or not many in a row were lost at their start.
+        """
+        async with self.change():
+            if not self.pools.pop(pool, Pool()).able:
+                self.barren += 1
+            self._lose(pool, fault)
+            return self.barren < BARREN or any(known.able for known in self.pools.values())
+
+    async def hung(self) -> list[Any]:
+        """The workers that have been silent for too long, each named once; to be killed."""
         async with self.changed:
+            found: list[Any] = []
+            now = self.clock()
             for job in self.jobs.values():
-                if job.pool == pool and not job.ended:
-                    self._end(job, {"failed": reason})
+                silent = now - job.heard
+                working = job.pool in self.pools and not (job.ended or job.answering or job.fault)
+                if working and silent > self.limit(job):
+                    reason = f"hung: no report for {silent:.0f} s"
+                    job.fault = Fault("hung", reason, again=True)
+                    found += self.pools[job.pool].handles  # type: ignore[index]
+            return found
+
+    def limit(self, job: Job) -> float:
+        """Seconds for which a trial's workers may be silent."""
+        paces = job.paces or [pace for other in self.jobs.values() for pace in other.paces]
+        usual = self.patience.factor * median(paces) if paces else 0.0
+        return max(usual, self.patience.least if job.told else self.patience.first)
+
+    async def demand(self) -> tuple[int, set[int]]:
+        """Trials that wait for a pool, and the pools that have started."""
+        async with self.changed:
+            able = {number for number, pool in self.pools.items() if pool.able}
+            return (len(self.waiting) if self.barren < BARREN else 0), able
+
+    async def workers(self) -> list[Any]:
+        """The workers of all pools, to be killed."""
+        async with self.changed:
+            return [handle for pool in self.pools.values() for handle in pool.handles]
 
     async def close(self, reason: str = "the search is over") -> None:
         """Send pools home, and tell drivers why nothing more will come."""

@@ -11,6 +11,8 @@ from typing import Any
 from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
+from muse.applied import fingerprint
+from muse.checkpoint import LAST
 from muse.errors import UserError
 from search.board import Board
 from search.ledger import Entry, Ledger, State, Word
@@ -23,8 +25,11 @@ from search.view import View
 TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 """What Tune adds to a report."""
 
+EXPORTED = ("search", "final")
+"""Phases whose models somebody may want; nobody asks for those of the curves."""
+
 GIVE_UP_AFTER = 3
-"""Failures in a row, without a success, that end the search."""
+"""Failures of one kind in a row that end the search."""
 
 PATIENCE = 40
 """The same for the phases after it: there a value that fails with every seed is a finding, and
@@ -99,7 +104,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Optuna's journal, while the search runs."""
         self.broken = ""
         """Why nothing can be put on record any more."""
-        self.patience = GIVE_UP_AFTER
+        self.patience, self.kind = GIVE_UP_AFTER, ""
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
@@ -110,9 +115,14 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         def begin(proposal: Proposal) -> dict[str, Any]:
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
             trial_folder = str((self.trial_folder(proposal.trial_id)).resolve())
-            task: dict[str, Any] = {"trial_id": proposal.trial_id, "config": config}
-            task["folder"] = trial_folder
-            self.ledger.hear(proposal.trial_id, Word(asked_hash=task.get("fingerprint", "")))
+            task = {
+                "trial_id": proposal.trial_id,
+                "config": config,
+                "folder": trial_folder,
+                "fingerprint": fingerprint(config),
+                "export": phase in EXPORTED,
+            }
+            self.ledger.hear(proposal.trial_id, Word(asked_hash=fingerprint(config)))
             epochs = self.study.budget.epochs
             self.ledger.ask(proposal.trial_id, phase, proposal.seed, proposal.point, epochs)
             if self.mirror is not None:
@@ -146,7 +156,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         failed = result.get("failed", "")
         if failed:
-            self.end(trial, "failed", failed)
+            self.end(trial, "failed", failed, result.get("kind", "error"))
         elif self.given_up:
             return  # Tune ends what still runs: it was interrupted, a resume takes it up again
         elif result["epoch"] < self.study.budget.epochs:
@@ -159,9 +169,10 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Its driver was lost."""
         file = trial.error_file
         lines = Path(file).read_text(encoding="utf-8").strip().splitlines() if file else []
-        self.end(trial, "failed", lines[-1] if lines else "its driver was lost")
+        reason = lines[-1] if lines else "its driver was lost"
+        self.end(trial, "failed", reason, "worker lost")
 
-    def end(self, trial: Any, state: State, reason: str) -> None:
+    def end(self, trial: Any, state: State, reason: str, kind: str = "") -> None:
         """Put a trial's end on record and clear away the checkpoints nobody needs."""
         trial_id = trial.config["task"]["trial_id"]
         result = trial.last_result or {}
@@ -171,7 +182,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.ledger.hear(trial_id, told)
         seconds = float(result.get("elapsed", 0.0))
         self.ledger.end(trial_id, state, seconds, self.devices, reason)
-        self.failures = [*self.failures, reason][-self.patience :] if state == "failed" else []
+        self.count(reason if state == "failed" else "", kind)
         entry = self.ledger.entry(trial_id)
         if self.mirror is not None:
             self.mirror.end(entry)
@@ -203,6 +214,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         for rival in {entry.trial_id: entry, **{e.trial_id: e for e in rivals}}.values():
             if best is None or rival.trial_id != best.trial_id:
                 shutil.rmtree(self.trial_folder(rival.trial_id), ignore_errors=True)
+            else:
+                (self.trial_folder(rival.trial_id) / LAST).unlink(missing_ok=True)
         if best is entry and (self.trial_folder(best.trial_id) / "best").exists():
             self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
         self.best = best
@@ -213,6 +226,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if self.ended:
             self.table()
         self.board.close()
+
+    def count(self, failure: str, kind: str) -> None:
+        """Count failures of one kind in a row; a success, or another kind, begins anew."""
+        same = self.failures if kind == self.kind else []
+        self.failures = [*same, failure][-self.patience :] if failure else []
+        self.kind = kind
 
     @property
     def given_up(self) -> bool:

@@ -13,7 +13,7 @@ from muse.errors import UserError
 from search.cluster import HEAD, Cluster
 from search.keeper import Keeper
 from search.searcher import Listed, Unsaved
-from search.trial import drive
+from search.trial import AsManyAsFit, drive
 
 
 class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
@@ -54,10 +54,9 @@ def tune_phase(
         tune.Tuner(
             tune.with_resources(driver, {"cpu": 0, HEAD: 0.001}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=AsManyAsFit(searcher, cluster),
                 scheduler=scheduler,
                 num_samples=-1,  # until the searcher has finished
-                max_concurrent_trials=cluster.concurrent,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -71,6 +70,6 @@ def tune_phase(
     keeper.table()
     if keeper.given_up:
         raise UserError(
-            f"the last {len(keeper.failures)} trials failed, so the search has stopped: "
-            f"{keeper.failures[-1]}"
+            f"the last {len(keeper.failures)} trials failed ({keeper.kind}), so the search has "
+            f"stopped: {keeper.failures[-1]}"
         )

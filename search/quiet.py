@@ -5,9 +5,11 @@ import os
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a call after the end must not start Ray once more
     # Our idle actors are few, but more than Ray expects on two cores.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "worker processes have been started on node",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a pool; a lost node is no news to us
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",

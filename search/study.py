@@ -101,7 +101,22 @@ class Resources(Frozen):
     """Of one GPU, or of one CPU where trials hold no GPU; in whatever money you pay."""
 
     max_failures: NonNegativeInt = 2
-    """Times that a trial is taken up again after its worker or node was lost."""
+    """Times that a trial is taken up again after its workers, their node or the storage was lost,
+    or after they hung."""
+
+    hang_factor: PositiveFloat = 20
+    """Workers count as hung when they have been silent for so many usual epochs of their trial (and
+    for two minutes), and are then replaced."""
+
+    first_epoch_minutes: PositiveFloat = 60
+    """How long workers may be silent before the first report of a trial they took: it includes the
+    preparation of the data."""
+
+    idle_minutes: PositiveFloat = 5
+    """A worker group without work for so long gives its machine back."""
+
+    custom: dict[str, PositiveFloat] = Field(default={})
+    """Other resources of each worker, by the names that the cluster's nodes give them."""
 
 
 class Study(Frozen):

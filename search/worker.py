@@ -2,6 +2,9 @@
 
 import gc
 import logging
+import socket
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,18 @@ import ray.train.torch
 import torch
 import torch.distributed as dist
 
+from muse.applied import verify
 from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker, autocast, wants_bf16
 from muse.evaluate import evaluate
 from muse.tensors import Tensors, prepare
-from muse.train import fit
+from muse.train import complete, start_run, take_up
 from search.desk import Task
+from search.faults import of_training, wait_for_storage
+
+Work = Callable[[Any, Task, Worker], dict[str, float]]
+"""What a task can ask for: takes the desk's handle, the task and this worker."""
 
 
 def pool_loop(settings: dict[str, Any]) -> None:
@@ -27,11 +35,13 @@ def pool_loop(settings: dict[str, Any]) -> None:
         settings: `desk` (the actor's handle), `pool` (this group's number), `threads` (of torch).
     """
     torch.set_num_threads(settings["threads"])
+    desk, pool = settings["desk"], settings["pool"]
+    ray.get(desk.join.remote(pool, ray.get_runtime_context().current_actor))
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     worker = Worker(device, context.get_world_rank(), context.get_world_size())
-    while (task := take_together(settings["desk"], settings["pool"], worker)) is not None:
-        do(settings["desk"], task, worker)
+    while (task := take_together(desk, pool, worker)) is not None:
+        do(desk, task, worker)
         forget(device)
 
 
@@ -48,32 +58,59 @@ def take_together(desk: Any, pool: int, worker: Worker) -> Task | None:
 def do(desk: Any, task: Task, worker: Worker) -> None:
     """Do what a task asks and tell the desk how it ended."""
     try:
-        result = train(desk, task, worker) if task.work == "train" else score(task, worker)
+        result = work_of(task)(desk, task, worker)
     except Exception as error:  # whatever it is, it belongs into this trial's row
         logging.exception("%s failed", task.trial_id)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        ray.get(desk.finish.remote(task.trial_id, reason, {}))
+        fault = of_training(error, Path(task.folder), worker.world)
+        if fault.kind == "disk" and fault.again:
+            wait_for_storage(Path(task.folder))
+        ray.get(desk.fail.remote(task.trial_id, fault))
         # Others wait for this worker in a collective call, or its GPU is in no state to go on:
-        # Ray Train then starts the group anew.
+        # the cluster then starts another group.
         if worker.world > 1 or isinstance(error, torch.AcceleratorError):
             raise
     else:
         if worker.rank == 0:
-            ray.get(desk.finish.remote(task.trial_id, "", result))
+            ray.get(desk.finish.remote(task.trial_id, result))
+
+
+def work_of(task: Task) -> Work:
+    """The function that does what a task asks."""
+    own: dict[str, Work] = {"train": train, "score": score}
+    if task.work in own:
+        return own[task.work]
+    module, _, name = task.work.partition(":")
+    found: Work = getattr(import_module(module), name)
+    return found
 
 
 def train(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
-    """Train the model that the task describes."""
+    """Train the model that the task describes, once it is sure that it is that model."""
 
     def report(figures: dict[str, float]) -> bool:
-        wanted: bool = ray.get(desk.report.remote(task.trial_id, figures))
+        wanted: bool = ray.get(desk.report.remote(task.trial_id, figures | memory(worker.device)))
         return wanted
 
     config = MuseConfig.model_validate(task.config)
-    return fit(config, prepared(config), report, Path(task.folder), worker)
+    folder = Path(task.folder)
+    run = start_run(config, prepared(config), worker)
+    take_up(run, folder)
+    built = verify(run, task.config, task.fingerprint)
+    if worker.rank == 0:
+        about = {"node": socket.gethostname(), "fingerprint": built}
+        ray.get(desk.began.remote(task.trial_id, about))
+    return complete(run, report, folder, keep_best=task.export)
 
 
-def score(task: Task, worker: Worker) -> dict[str, float]:
+def memory(device: torch.device) -> dict[str, float]:
+    """The most GPU memory that this trial has held, as a share of the device."""
+    if device.type != "cuda":
+        return {}
+    total = torch.cuda.get_device_properties(device).total_memory
+    return {"peak_memory": torch.cuda.max_memory_reserved(device) / total}
+
+
+def score(desk: Any, task: Task, worker: Worker) -> dict[str, float]:  # noqa: ARG001 - as Work
     """Score a trained model on the test split."""
     config = MuseConfig.model_validate(task.config)
     model, _ = load(Path(task.folder) / "best")
@@ -99,3 +136,4 @@ def forget(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)

@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
@@ -300,8 +300,8 @@ def test_a_full_disk_leaves_the_last_state_before(tmp_path: Path) -> None:
 def test_a_kill_while_saving_leaves_the_last_state_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(state: dict[str, Any], file: Path) -> None:
-        file.write_bytes(b"half")
+    def half(state: dict[str, Any], stream: IO[bytes]) -> None:
+        stream.write(b"half")
         raise KeyboardInterrupt
 
     save_last(tmp_path, {"epoch": 1})

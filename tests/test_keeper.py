@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from muse.applied import fingerprint
+from muse.checkpoint import LAST
 from muse.errors import UserError
 from search.keeper import GIVE_UP_AFTER, PATIENCE, Keeper, best_of
 from search.ledger import Entry, Ledger
@@ -60,10 +62,10 @@ class Tune:
     def complete(self, trial: Any) -> None:
         self.keeper.on_trial_complete(0, [], trial)
 
-    def fail(self, name: str, reason: str = "no memory") -> None:
+    def fail(self, name: str, reason: str = "no memory", kind: str = "memory") -> None:
         """A trial that fails before its first epoch has ended."""
         trial = self.start(name)
-        self.report(trial, 0, 0.0, failed=reason)
+        self.report(trial, 0, 0.0, failed=reason, kind=kind)
         self.complete(trial)
 
     def train(self, name: str, value: float, epochs: int = 3) -> None:
@@ -93,6 +95,32 @@ def test_a_proposal_is_on_record_before_it_runs(tune: Tune) -> None:
     config = trial.config["task"]["config"]
     assert (config["cross"]["theta"], config["cross"]["dropout"]) == (0.2, 0.3)
     assert trial.config["seen"] == 0
+
+
+def test_a_trial_carries_the_fingerprint_of_what_is_asked(tune: Tune) -> None:
+    task = tune.start("a").config["task"]
+    assert task["fingerprint"] == fingerprint(task["config"])
+
+
+def test_only_the_search_wants_the_best_model_of_a_trial(tune: Tune) -> None:
+    assert tune.start("a").config["task"]["export"] is True
+    tune.begin = tune.keeper.start("sensitivity", 1, [], devices=1.0)
+    assert tune.start("b").config["task"]["export"] is False
+
+
+def test_where_a_trial_runs_is_no_figure_of_its_epochs(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.5, node="host-1", fingerprint="abc")
+    assert not {"node", "fingerprint"} & tune.entry("a").reports[0].keys()
+
+
+def test_the_best_trial_keeps_no_state_to_go_on_from(tune: Tune) -> None:
+    trial = tune.start("a")
+    folder = Path(trial.config["task"]["folder"])
+    (folder / LAST).touch()
+    tune.report(trial, 1, 0.5)
+    tune.complete(trial)
+    assert [path.name for path in folder.iterdir()] == ["best"]
 
 
 def test_what_tune_adds_to_a_report_is_left_out(tune: Tune) -> None:
@@ -205,6 +233,21 @@ def test_failures_in_a_row_end_the_search(tune: Tune) -> None:
     assert tune.keeper.given_up
 
 
+def test_failures_of_several_kinds_keep_the_search_going(tune: Tune) -> None:
+    for number in range(GIVE_UP_AFTER + 1):
+        tune.fail(f"t{number}", kind=("memory", "diverged")[number % 2])
+    assert not tune.keeper.given_up
+
+
+def test_the_same_kind_of_failure_counts_whatever_its_words(tune: Tune) -> None:
+    tune.fail("other", kind="diverged")
+    for number in range(GIVE_UP_AFTER):
+        tune.fail(f"t{number}", reason=f"allocation {number} failed", kind="memory")
+    assert tune.keeper.given_up
+    assert tune.keeper.kind == "memory"
+    assert tune.keeper.failures[-1] == f"allocation {GIVE_UP_AFTER - 1} failed"
+
+
 def test_a_success_between_failures_keeps_the_search_going(tune: Tune) -> None:
     for number in range(GIVE_UP_AFTER - 1):
         tune.fail(f"t{number}")
@@ -281,7 +324,7 @@ def test_what_workers_say_of_a_trial_goes_on_record_and_is_no_figure(tune: Tune)
 
 
 def test_a_failure_of_no_kind_is_an_error(tune: Tune) -> None:
-    tune.fail("a")
+    tune.fail("a", kind="")
     assert tune.entry("a").kind == "error"
 
 

@@ -1,0 +1,257 @@
+"""Faults and growth on a real cluster of several nodes on this machine, with a work that counts."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster as Machines
+from ray.util.placement_group import placement_group_table
+from rich.console import Console
+
+from search.cluster import Cluster
+from search.keeper import Keeper
+from search.launch import tune_phase
+from search.ledger import Entry, Ledger
+from search.quiet import be_quiet
+from search.scheduler import build_scheduler
+from search.searcher import Begin, Proposal, Truthful
+from search.study import Study
+from search.view import View
+
+be_quiet()
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Ray leaves its own sockets and files open in the driver.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+EPOCHS = 4
+
+
+@pytest.fixture(autouse=True)
+def workers_find_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def study(trials: int, scheduler: str = "none", **resources: Any) -> Study:
+    """A study whose pools each hold one slot."""
+    return Study.model_validate(
+        {
+            "preset": "tiny",
+            "budget": {"trials": trials, "epochs": EPOCHS},
+            "searcher": {"name": "random"},
+            "scheduler": {"name": scheduler, "reduction": 2},
+            "space": {"cross.theta": {"low": 0.1, "high": 0.5}},
+            "resources": {
+                "cpus_per_worker": 0.1,
+                "gpus_per_worker": 0,
+                "custom": {"slot": 1},
+                **resources,
+            },
+        }
+    )
+
+
+@contextmanager
+def machines(*slots: int) -> Iterator[Machines]:
+    """A head without slots, and a node for each number of them."""
+    made = Machines(
+        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    )
+    try:
+        for number in slots:
+            add(made, number)
+        yield made
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
+def add(made: Machines, slots: int) -> Any:
+    """Add a node, from any thread: Ray sets a signal handler, which only the main one may."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray._private.utils.set_sigterm_handler", lambda _: None)
+        return add_node(made, slots)
+
+
+def add_node(made: Machines, slots: int) -> Any:
+    return made.add_node(num_cpus=1, resources={"slot": slots}, object_store_memory=80 * 2**20)
+
+
+class Search:
+    """A search of counted epochs on a cluster, in this process."""
+
+    def __init__(self, about: Study, folder: Path, **config: Any) -> None:
+        self.study, self.folder, self.config = about, folder, {"seconds": 0.3, **config}
+        self.ledger = Ledger(folder / "ledger.db")
+        view = View("mine", "valid_f1", Console(file=StringIO()))
+        self.keeper = Keeper(about, folder, self.ledger, view)
+
+    def begin(self) -> Begin:
+        """As the Keeper's, with another work and a configuration that it understands."""
+        ask = self.keeper.start("search", self.study.budget.trials, [], devices=1.0)
+
+        def begin(proposal: Proposal) -> dict[str, Any]:
+            config = ask(proposal)
+            own = {"epochs": EPOCHS, "theta": proposal.point["cross.theta"], **self.config}
+            work = {"config": own, "work": "cluster_work:count"}
+            return {**config, "task": {**config["task"], **work}}
+
+        return begin
+
+    def run(self, cluster: Cluster) -> list[Entry]:
+        scheduler = build_scheduler(self.study, [])
+        tune_phase(cluster, self.keeper, Truthful(self.study, [], self.begin()), scheduler)
+        return self.ledger.entries()
+
+    def attempts(self, entry: Entry) -> list[int]:
+        """The epochs after which each attempt of a trial began; only while its folder is there."""
+        file = self.keeper.trial_folder(entry.trial_id) / "attempts"
+        return [int(line) for line in file.read_text().splitlines()]
+
+    def keep_folders(self) -> None:
+        """Leave the trials' folders for the test to look at."""
+        self.keeper.clear = lambda _: None  # type: ignore[method-assign]
+
+
+def nodes_at_work(folder: Path) -> dict[str, int]:
+    """Reported epochs of all trials so far, from outside the search's thread."""
+    with closing(sqlite3.connect(f"file:{folder}/ledger.db?mode=ro", uri=True)) as ledger:
+        return dict(ledger.execute("select trial_id, count(*) from reports group by trial_id"))
+
+
+def meanwhile(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 180) -> None:
+    for _ in range(int(seconds * 10)):
+        if done():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not happen in time")
+
+
+def held() -> list[str]:
+    """Placement groups that still hold or want resources."""
+    groups = placement_group_table().values()
+    return [group["placement_group_id"] for group in groups if group["state"] != "REMOVED"]
+
+
+def wanted(resource: str) -> list[str]:
+    """Placement groups that wait for a resource."""
+    return [
+        group["placement_group_id"]
+        for group in placement_group_table().values()
+        if group["state"] == "PENDING" and resource in group["bundles"][0]
+    ]
+
+
+def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
+    search = Search(study(4), tmp_path, seconds=0.5)
+    search.keep_folders()
+    with machines(1, 1) as made:
+        doomed = made.list_all_nodes()[-1]
+
+        def kill() -> None:
+            wait_until(lambda: sum(nodes_at_work(tmp_path).values()) >= 3)
+            made.remove_node(doomed, allow_graceful=False)
+
+        with Cluster(search.study, tmp_path, made.address) as cluster:
+            assert cluster.concurrent == 2
+            killer = meanwhile(kill)
+            entries = search.run(cluster)
+            killer.join()
+    assert [e.state for e in entries] == ["completed"] * 4
+    assert [e.epochs for e in entries] == [EPOCHS] * 4
+    again = [a for a in map(search.attempts, entries) if len(a) > 1]
+    assert len(again) == 1
+    assert again[0][0] == 0
+    assert again[0][1] >= 1  # it went on from its checkpoint
+
+
+def test_asha_over_more_trials_than_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    search = Search(study(12, "asha"), tmp_path, seconds=0.05)
+    with machines(2) as made, Cluster(search.study, tmp_path, made.address) as cluster:
+        before = {**ray.cluster_resources()}
+        entries = search.run(cluster)
+        cluster.end(patience=30)
+        wait_until(lambda: not held(), seconds=10)
+
+        def all_free() -> bool:
+            now = ray.available_resources()
+            names = ("CPU", "slot", "node:__internal_head__")
+            return all(now.get(name, 0) == before[name] for name in names)
+
+        wait_until(all_free, seconds=10)
+    assert len(entries) == 12
+    assert {e.state for e in entries} == {"completed", "stopped"}
+    assert all(e.state == "stopped" or e.epochs == EPOCHS for e in entries)
+
+
+def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"  # so that no trial ends before the new pools stand
+    search = Search(study(6, idle_minutes=0.05), tmp_path, seconds=0.1, gate=str(gate))
+    with machines(1) as made, Cluster(search.study, tmp_path, made.address) as cluster:
+        assert cluster.concurrent == 1
+        most: list[int] = []
+
+        def grow() -> None:
+            wait_until(lambda: sum(nodes_at_work(tmp_path).values()) >= 2)
+            add(made, 2)
+            wait_until(lambda: len(ray.get(cluster.desk.demand.remote())[1]) == 3)
+            most.append(cluster.concurrent)
+            gate.touch()
+
+        grower = meanwhile(grow)
+        entries = search.run(cluster)
+        grower.join()
+        assert most == [3]
+        assert [e.state for e in entries] == ["completed"] * 6
+        wait_until(lambda: not cluster.pools, seconds=30)
+        wait_until(lambda: not held(), seconds=10)
+
+
+def test_a_search_that_waits_for_its_first_node_asks_for_it(tmp_path: Path) -> None:
+    search = Search(study(2, concurrent=2), tmp_path, seconds=0.1)
+    with machines() as made, Cluster(search.study, tmp_path, made.address) as cluster:
+
+        def grow() -> None:
+            wait_until(lambda: bool(wanted("slot")))  # what an autoscaler would see
+            add(made, 2)
+
+        grower = meanwhile(grow)
+        entries = search.run(cluster)
+        grower.join()
+    assert [e.state for e in entries] == ["completed"] * 2
+
+
+def test_a_silent_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
+    about = study(2, first_epoch_minutes=0.1)
+    search = Search(about, tmp_path, seconds=0.2, hang=1)
+    search.keep_folders()
+    with machines(2) as made, Cluster(about, tmp_path, made.address) as cluster:
+        entries = search.run(cluster)
+    assert [e.state for e in entries] == ["completed"] * 2
+    assert [search.attempts(e) for e in entries] == [[0, 0], [0, 0]]
+
+
+def test_a_worker_that_is_silent_again_and_again_fails_its_trial_as_hung(tmp_path: Path) -> None:
+    about = study(1, first_epoch_minutes=0.05, max_failures=0)
+    search = Search(about, tmp_path, hang=1)
+    with machines(1) as made, Cluster(about, tmp_path, made.address) as cluster:
+        (entry,) = search.run(cluster)
+    assert entry.state == "failed"
+    assert entry.reason.startswith("hung: no report for")
+    assert search.keeper.kind == "hung"

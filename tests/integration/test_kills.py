@@ -1,0 +1,227 @@
+"""A search that is killed at any instant loses no trial, repeats none and keeps its budget."""
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from search.launch import settle
+from search.ledger import Entry, Ledger
+from search.scheduler import build_scheduler
+from search.searcher import Proposal, Truthful
+from search.study import Study
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def on_record(file: Path) -> dict[str, Entry]:
+    """The trials of a ledger by their ids."""
+    if not file.exists():
+        return {}
+    ledger = Ledger(file)
+    try:
+        return {entry.trial_id: entry for entry in ledger.entries()}
+    finally:
+        ledger.close()
+
+
+class Witness:
+    """Remembers what has ended, and checks that it stays as it was."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, Entry] = {}
+
+    def look(self, file: Path) -> dict[str, Entry]:
+        now = on_record(file)
+        for trial_id, entry in self.ended.items():
+            assert now[trial_id] == entry  # neither lost nor trained again
+        self.ended = {i: e for i, e in now.items() if e.state != "running"}
+        return now
+
+
+def check_whole(entries: dict[str, Entry], trials: int, epochs: int) -> None:
+    """The budget is spent exactly, and every trial has an end that fits its reports."""
+    assert sorted(entries) == [f"search-{number:04d}" for number in range(trials)]
+    for entry in entries.values():
+        assert entry.state in ("completed", "stopped")
+        assert [r["epoch"] for r in entry.reports] == list(range(1, entry.epochs + 1))
+        assert (entry.epochs == epochs) == (entry.state == "completed")
+
+
+TRIALS, EPOCHS = 40, 9
+STUDY = Study.model_validate(
+    {
+        "preset": "tiny",
+        "budget": {"trials": TRIALS, "epochs": EPOCHS},
+        "space": {"cross.theta": {"low": 0.0, "high": 0.5}, "cross.mu": {"low": 0, "high": 2}},
+        "searcher": {"startup": 4},
+    }
+)
+
+
+def figures(point: dict[str, Any], epoch: int) -> dict[str, Any]:
+    value = 1 - (point["cross.theta"] - 0.3) ** 2 - 1 / (epoch + point["cross.mu"])
+    return {"epoch": epoch, "value": value, "best": value, "elapsed": float(epoch)}
+
+
+def search_without_ray(file: Path) -> None:
+    """What Tune does with our searcher, ASHA and ledger, three trials at a time."""
+    ledger = Ledger(file)
+    settle(ledger, EPOCHS)
+    earlier = ledger.entries()
+
+    def begin(proposal: Proposal) -> dict[str, Any]:
+        ledger.ask(proposal.trial_id, "search", proposal.seed, proposal.point)
+        return {"task": {"trial_id": proposal.trial_id}, "proposal": proposal}
+
+    searcher, asha = Truthful(STUDY, earlier, begin), build_scheduler(STUDY, earlier)
+    running: dict[str, tuple[dict[str, Any], int]] = {}
+    started = 0
+    while True:
+        while len(running) < 3 and isinstance(made := searcher.suggest(f"tune-{started}"), dict):
+            running[f"tune-{started}"] = (made, made["proposal"].seen)
+            asha.on_trial_add(None, SimpleNamespace(config=made))
+            started += 1
+        if not running:
+            ledger.close()
+            return
+        number = random.choice(list(running))
+        made, epoch = running[number]
+        running[number] = (made, epoch + 1)
+        if step(number, made, epoch + 1, searcher, asha, ledger):
+            del running[number]
+
+
+def step(  # noqa: PLR0913, PLR0917
+    number: str, made: dict[str, Any], epoch: int, searcher: Truthful, asha: Any, ledger: Ledger
+) -> bool:
+    """One epoch of a trial; whether it was the last."""
+    told = figures(made["proposal"].point, epoch)
+    trial, trial_id = SimpleNamespace(config=made), made["task"]["trial_id"]
+    searcher.on_trial_result(number, told)
+    stop = asha.on_trial_result(None, trial, told) == "STOP"
+    ledger.report(trial_id, told, devices=1.0)
+    if not stop:
+        return False
+    asha.on_trial_complete(None, trial, told)
+    searcher.on_trial_complete(number, told)
+    ledger.end(trial_id, "completed" if epoch == EPOCHS else "stopped", float(epoch), 1.0, "")
+    return True
+
+
+def run_for(seconds: float | None, file: Path) -> int:
+    """Search in a process of its own and kill it after a while; its exit status."""
+    process = multiprocessing.get_context("fork").Process(target=search_without_ray, args=(file,))
+    process.start()
+    process.join(seconds)
+    if process.is_alive() and process.pid is not None:
+        os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    return int(process.exitcode or 0)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_forty_kills_of_searcher_asha_and_ledger_leave_the_study_whole(
+    seed: int, tmp_path: Path
+) -> None:
+    dice = random.Random(seed)
+    kills, studies = 0, 0
+    while kills < 20:
+        file, witness = tmp_path / f"{studies}.db", Witness()
+        studies += 1
+        # A study that is killed before its first trial each time would never end.
+        for attempt in range(200):
+            status = run_for(dice.uniform(0, 0.2 + 0.05 * attempt), file)
+            assert status in (0, -signal.SIGKILL)
+            witness.look(file)
+            if status == 0:
+                break
+            kills += 1
+        check_whole(witness.look(file), TRIALS, EPOCHS)
+
+
+def start(study: Path) -> "subprocess.Popen[str]":
+    """Start a tiny study, or go on with it."""
+    small = ["--trials", "5", "--epochs", "2", "--set", "sensitivity.points=0"]
+    small += ["--set", "data.synthetic_tweets=24", "--set", "scheduler.name=none"]
+    how = ["--resume"] if (study / "study.yaml").exists() else small
+    return subprocess.Popen(
+        [sys.executable, "search/run.py", "--output", study.parent, "--name", study.name, *how],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def reports(file: Path) -> int:
+    """Epochs on record while another process writes."""
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
+            return int(ledger.execute("select count(*) from reports").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def kill_after(process: "subprocess.Popen[str]", file: Path, dice: random.Random) -> list[int]:
+    """Kill the search somewhere between its start and some seconds after its next epoch.
+
+    Returns:
+        The processes that it had started.
+    """
+    before, until = reports(file), time.monotonic() + 120
+    if dice.random() < 0.7:
+        while process.poll() is None and reports(file) == before and time.monotonic() < until:
+            time.sleep(0.05)
+    time.sleep(dice.uniform(0, 4))
+    family = []
+    if process.poll() is None:
+        family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.kill()
+    process.wait()
+    return family
+
+
+def gone(family: list[int]) -> bool:
+    """Whether processes have ended, but for those whose numbers others bear by now."""
+    left = [psutil.Process(pid) for pid in family if psutil.pid_exists(pid)]
+    return not [p for p in left if p.status() != "zombie" and "ray" in " ".join(p.cmdline())]
+
+
+def test_ten_kills_of_whole_searches_leave_every_study_whole_and_no_process(
+    tmp_path: Path,
+) -> None:
+    dice = random.Random(0)
+    kills, studies = 0, 0
+    while kills < 10:
+        study, witness = tmp_path / f"study-{studies}", Witness()
+        studies += 1
+        while not (study / ".finished").exists():
+            process = start(study)
+            if kills >= 10:
+                process.wait()
+                assert process.returncode == 0, process.stderr and process.stderr.read()
+            family = kill_after(process, study / "ledger.db", dice)
+            kills += process.returncode == -signal.SIGKILL
+            assert process.returncode in (0, -signal.SIGKILL), process.stderr.read()  # type: ignore[union-attr]
+            for _ in range(100):
+                if gone(family):
+                    break
+                time.sleep(0.1)
+            assert gone(family)
+            witness.look(study / "ledger.db")
+        check_whole(witness.look(study / "ledger.db"), 5, 2)
