@@ -79,8 +79,11 @@ Moment = tuple[int, float, float, float]
 def search(study: Study, folder: Path) -> list[Moment]:
     """Run a search; returns the moments at which its trials ended."""
     from search.keeper import Keeper  # noqa: PLC0415
-    from search.launch import search_phase  # noqa: PLC0415
+    from search.launch import tune_phase  # noqa: PLC0415
     from search.ledger import Ledger  # noqa: PLC0415
+    from search.mirror import Mirror  # noqa: PLC0415
+    from search.scheduler import build_scheduler  # noqa: PLC0415
+    from search.searcher import Truthful  # noqa: PLC0415
     from search.view import View  # noqa: PLC0415
 
     seen: list[Moment] = []
@@ -95,11 +98,12 @@ def search(study: Study, folder: Path) -> list[Moment]:
     ledger = Ledger(folder / "ledger.db")
     keeper = Keeper(study, folder, ledger, Watched("bench", "", Console(file=StringIO())))
     cluster = cast("Any", SimpleNamespace(desk=None, concurrent=SLOTS, devices=1.0))
-    place = cast("Any", SimpleNamespace(root=folder, priors=()))
+    searcher = Truthful(study, [], keeper.start("search", study.budget.trials, [], 1.0), ())
     try:
-        search_phase(study, place, cluster, keeper, sleep)
+        with Mirror(study, folder / "optuna.journal", [], ()) as keeper.mirror:
+            tune_phase(cluster, keeper, searcher, build_scheduler(study, []), sleep)
     finally:
-        keeper.board.close()
+        keeper.close()
         ledger.close()
     return seen
 
