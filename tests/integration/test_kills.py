@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from search.launch import settle
 from search.ledger import Entry, Ledger
 from search.scheduler import build_scheduler
 from search.searcher import Proposal, Truthful
+from search.start import settle
 from search.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -155,11 +155,12 @@ def test_forty_kills_of_searcher_asha_and_ledger_leave_the_study_whole(
 
 def start(study: Path) -> "subprocess.Popen[str]":
     """Start a tiny study, or go on with it."""
-    small = ["--trials", "5", "--epochs", "2", "--set", "sensitivity.points=0"]
+    small = ["--trials", "5", "--epochs", "2"]
     small += ["--set", "data.synthetic_tweets=24", "--set", "scheduler.name=none"]
     how = ["--resume"] if (study / "study.yaml").exists() else small
     return subprocess.Popen(
-        [sys.executable, "search/run.py", "--output", study.parent, "--name", study.name, *how],
+        [sys.executable, "search/run.py", "--output", study.parent, "--name", study.name]
+        + ["--phases", "search", *how],
         cwd=ROOT,
         text=True,
         stdout=subprocess.DEVNULL,
@@ -210,14 +211,16 @@ def test_ten_kills_of_whole_searches_leave_every_study_whole_and_no_process(
     while kills < 10:
         study, witness = tmp_path / f"study-{studies}", Witness()
         studies += 1
-        while not (study / ".finished").exists():
+        status = -1
+        while status != 0:
             process = start(study)
             if kills >= 10:
                 process.wait()
                 assert process.returncode == 0, process.stderr and process.stderr.read()
             family = kill_after(process, study / "ledger.db", dice)
-            kills += process.returncode == -signal.SIGKILL
-            assert process.returncode in (0, -signal.SIGKILL), process.stderr.read()  # type: ignore[union-attr]
+            status = process.returncode
+            kills += status == -signal.SIGKILL
+            assert status in (0, -signal.SIGKILL), process.stderr.read()  # type: ignore[union-attr]
             for _ in range(100):
                 if gone(family):
                     break

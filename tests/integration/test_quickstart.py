@@ -18,7 +18,7 @@ import yaml
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["--trials", "4", "--epochs", "3", "--set", "sensitivity.points=0"]
+SMALL = ["--trials", "4", "--epochs", "3", "--phases", "search"]
 """A search that takes well under a minute."""
 
 
@@ -57,8 +57,9 @@ def test_the_quickstart_varies_all_seven_settings_and_stops_some_trials(quicksta
 
 def test_the_quickstart_finds_a_model_that_uses_both_streams(quickstart: Path) -> None:
     best = yaml.safe_load((quickstart / "best.yaml").read_text(encoding="utf-8"))
-    assert best["value"] > 0.9
-    assert best["test"]["f1"] > 0.9
+    assert best["confirmed"]["mean"] > 0.9
+    assert best["final"]["test"]["f1"] > 0.9
+    assert best["model"] == best["final"]["trial_id"]
 
 
 def test_the_quickstart_leaves_curves_events_and_nothing_half_done(quickstart: Path) -> None:
@@ -69,6 +70,9 @@ def test_the_quickstart_leaves_curves_events_and_nothing_half_done(quickstart: P
     trials = {row["trial_id"] for row in rows(quickstart)}
     events = {file.parent.name for file in quickstart.glob("tensorboard/*/events.*")}
     assert events == trials | {"sensitivity"}
+    html = (quickstart / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in html.replace("http://www.w3.org/", "")  # it works offline
+    assert (quickstart / "sensitivity" / "summary.csv").read_text().count("\n") == 8
     assert not (quickstart / "trials").exists()
     assert not (quickstart / ".ray").exists()
 
@@ -97,10 +101,10 @@ def test_the_exported_model_predicts(quickstart: Path) -> None:
     [("mner", "text"), ("msa", "image")],  # a picture alone cannot know where entities stand
 )
 def test_one_stream_alone_stays_near_its_ceiling(task: str, inputs: str, tmp_path: Path) -> None:
-    fields = (f"task={task}", f"data.inputs={inputs}", "sensitivity.points=0")
+    fields = (f"task={task}", f"data.inputs={inputs}")
     more = ("data.synthetic_tweets=512",)  # with fewer, luck alone moves a score by 0.1
     alone = [word for field in (*fields, *more) for word in ("--set", field)]
-    done = run("--output", str(tmp_path), "--trials", "6", *alone)
+    done = run("--output", str(tmp_path), "--trials", "6", "--phases", "search", *alone)
     assert done.returncode == 0, done.stderr
     best = yaml.safe_load((tmp_path / "quickstart" / "best.yaml").read_text(encoding="utf-8"))
     assert 0.4 < best["value"] < 0.6  # both streams together reach 0.9 and more
@@ -146,7 +150,7 @@ def test_an_interrupted_study_resumes_with_its_exact_budget(
         process.communicate(timeout=120)
     assert process.returncode == status
     finished = {r["trial_id"]: r for r in rows(study)} if (study / "trials.csv").exists() else {}
-    done = run(*where, "--resume")
+    done = run(*where, "--resume", "--phases", "search")
     assert done.returncode == 0, done.stderr
     after = {row["trial_id"]: row for row in rows(study)}
     assert len(after) == 4
@@ -219,7 +223,7 @@ def test_a_ledger_on_a_full_disk_is_one_line_and_the_study_resumes(tmp_path: Pat
         assert "the ledger cannot be written" in done.stderr
         ended = rows(tmp_path / "quickstart")
         subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-        done = run("--output", str(tmp_path), "--resume")
+        done = run("--output", str(tmp_path), "--resume", "--phases", "search")
         assert done.returncode == 0, done.stderr
         after = {row["trial_id"]: row for row in rows(tmp_path / "quickstart")}
         assert [row["state"] for row in after.values()] == ["completed"] * 12
@@ -228,3 +232,34 @@ def test_a_ledger_on_a_full_disk_is_one_line_and_the_study_resumes(tmp_path: Pat
                 assert after[row["trial_id"]] == row  # not trained again
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_every_phase_of_a_finished_study_runs_again_without_training(quickstart: Path) -> None:
+    before = rows(quickstart)
+    (quickstart / "report.html").unlink()
+    done = run("--output", str(quickstart.parent), "--resume")
+    assert done.returncode == 0, done.stderr
+    assert rows(quickstart) == before
+    assert (quickstart / "report.html").exists()
+
+
+def test_a_killed_sensitivity_phase_goes_on_where_it_was(tmp_path: Path) -> None:
+    study, where = tmp_path / "quickstart", ["--output", str(tmp_path)]
+    few = ["--trials", "3", "--epochs", "1", "--set", "sensitivity.points=2"]
+    few += ["--set", "sensitivity.seeds=1", "--set", "sensitivity.pairs=0"]
+    assert run(*where, *few, "--phases", "search,confirm").returncode == 0
+    before = {row["trial_id"]: row for row in rows(study)}
+    with subprocess.Popen(
+        command(*where, "--resume", "--phases", "sensitivity"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_for_epochs(study, len(before) + 4, process)
+        process.kill()
+    done = run(*where, "--resume")
+    assert done.returncode == 0, done.stderr
+    after = {row["trial_id"]: row for row in rows(study)}
+    assert before.items() <= after.items()  # nothing that had ended was trained again
+    assert {row["state"] for row in after.values()} <= {"completed", "stopped"}
+    assert (study / "report.html").exists()
