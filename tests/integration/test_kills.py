@@ -158,9 +158,9 @@ def start(study: Path) -> "subprocess.Popen[str]":
     small = ["--trials", "5", "--epochs", "2"]
     small += ["--set", "data.synthetic_tweets=24", "--set", "scheduler.name=none"]
     how = ["--resume"] if (study / "study.yaml").exists() else small
+    where = ["--output", str(study.parent), "--name", study.name, "--phases", "search"]
     return subprocess.Popen(
-        [sys.executable, "search/run.py", "--output", study.parent, "--name", study.name]
-        + ["--phases", "search", *how],
+        [sys.executable, "search/run.py", *where, *how],
         cwd=ROOT,
         text=True,
         stdout=subprocess.DEVNULL,
