@@ -129,10 +129,29 @@ def nodes_at_work(folder: Path) -> dict[str, int]:
         return dict(ledger.execute("select trial_id, count(*) from reports group by trial_id"))
 
 
-def meanwhile(act: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=act, daemon=True)
-    thread.start()
-    return thread
+class Meanwhile:
+    """Does something beside the search.
+
+    Its thread lives on afterwards: the kernel ends a node that was started by a thread with it.
+    """
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act, self.done = act, threading.Event()
+        self.error: BaseException | None = None
+        threading.Thread(target=self.live, daemon=True).start()
+
+    def live(self) -> None:
+        try:
+            self.act()
+        except BaseException as error:
+            self.error = error
+        self.done.set()
+        threading.Event().wait()
+
+    def join(self) -> None:
+        assert self.done.wait(200)
+        if self.error is not None:
+            raise self.error
 
 
 def wait_until(done: Callable[[], bool], seconds: float = 180) -> None:
@@ -170,7 +189,7 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
 
         with Cluster(search.study, tmp_path, made.address) as cluster:
             assert cluster.concurrent == 2
-            killer = meanwhile(kill)
+            killer = Meanwhile(kill)
             entries = search.run(cluster)
             killer.join()
     assert [e.state for e in entries] == ["completed"] * 4
@@ -214,7 +233,7 @@ def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path
             most.append(cluster.concurrent)
             gate.touch()
 
-        grower = meanwhile(grow)
+        grower = Meanwhile(grow)
         entries = search.run(cluster)
         grower.join()
         assert most == [3]
@@ -231,7 +250,7 @@ def test_a_search_that_waits_for_its_first_node_asks_for_it(tmp_path: Path) -> N
             wait_until(lambda: bool(wanted("slot")))  # what an autoscaler would see
             add(made, 2)
 
-        grower = meanwhile(grow)
+        grower = Meanwhile(grow)
         entries = search.run(cluster)
         grower.join()
     assert [e.state for e in entries] == ["completed"] * 2
