@@ -82,7 +82,7 @@ def doubt(curve: Curve, findings: Findings) -> str:
         return NO_SCORE
     if few_seeds(findings):
         return f"means span {curve.effect:.2g}; {ONE_SEED}"
-    unseen = curve.resolution
+    unseen = curve.resolution if curve.verdict in ("flat", "sensitive") else None
     told = "" if unseen is None else f"; differences below about {unseen:.2g} cannot be seen"
     return f"means span {curve.effect:.2g}{told}"
 

@@ -50,7 +50,7 @@ def log_ticks(axes: Axes, low: float, high: float) -> None:
     if decades < 0.7:
         axes.xaxis.set_major_locator(FixedLocator([low, (low * high) ** 0.5, high]))
     else:
-        steps = (1.0, 2.0, 5.0) if decades <= 2 else (1.0,)
+        steps = (1.0, 2.0, 5.0) if decades <= 1 else (1.0, 3.0) if decades <= 2 else (1.0,)
         axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=12))
     plain = low >= 1e-2 and high < 1e4
     axes.xaxis.set_major_formatter(lambda v, _: f"{v:.3g}" if plain else power(v))

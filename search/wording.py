@@ -196,10 +196,12 @@ def spanned(name: str, effect: float | None) -> str:
 
 def blind(curves: Sequence[Curve]) -> str:
     """What flat curves, all together, cannot exclude."""
-    known = [curve.resolution for curve in curves if curve.resolution is not None]
+    known = sorted((c.resolution, title(c.name)) for c in curves if c.resolution is not None)
     if not known:
         return unseen(None, 0)
-    return f"Differences smaller than about {max(known):.2g} could not have been seen."
+    (least, sharp), (most, dull) = known[0], known[-1]
+    size = f"{most:.2g}" if most < 2 * least else f"{least:.2g} ({sharp}) to {most:.2g} ({dull})"
+    return f"Differences smaller than about {size} could not have been seen."
 
 
 def best_line(findings: Findings) -> str:
