@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 
 from search.findings import Curve, Level, Verdict
 from search.inference import holm
@@ -68,13 +69,13 @@ def effect(levels: Sequence[Level]) -> float | None:
 
 
 def resolution(levels: Sequence[Level]) -> float | None:
-    """Half the width of the widest interval of a difference."""
+    """Half the width of a typical interval of a difference, the median one."""
     widths = [
         (level.difference_high - level.difference_low) / 2
         for level in levels
         if level.difference_low is not None and level.difference_high is not None
     ]
-    return max(widths, default=None)
+    return median(widths) if widths else None
 
 
 def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tuple[Value, ...]:

@@ -92,10 +92,12 @@ def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
     assert effect([level(1, 0.6), level(2, None, failed=3), level(3, 0.2)]) == pytest.approx(0.4)
 
 
-def test_the_resolution_is_half_the_widest_interval() -> None:
+def test_the_resolution_is_half_the_median_interval() -> None:
+    """One value that collapsed, and is compared with less, does not speak for the others."""
+    collapsed = level(4, 0.0, -0.6, difference_low=-1.6, difference_high=0.4)
     wide = level(3, 0.5, -0.1, difference_low=-0.3, difference_high=0.1)
     narrow = level(2, 0.6, 0.0, difference_low=-0.1, difference_high=0.1)
-    assert resolution([level(1, 0.6), narrow, wide]) == pytest.approx(0.2)
+    assert resolution([level(1, 0.6), narrow, wide, collapsed]) == pytest.approx(0.2)
 
 
 def test_the_safe_range_is_contiguous_around_the_incumbent() -> None:
