@@ -5,7 +5,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from planted import Garden, planted, planted_study
+from planted import Garden, planted_study
+from planted_truth import planted
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -162,7 +163,7 @@ class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
         self.of(trial).on_trial_complete(iteration, trials, trial)
 
 
-def run_many(count: int, output: Path, concurrent: int = 16) -> list[tuple[Findings, list[Entry]]]:
+def run_many(count: int, output: Path, concurrent: int = 4) -> list[tuple[Findings, list[Entry]]]:
     """Search, confirm and draw the curves of many planted studies.
 
     Ray must be connected. Each study has its own Optuna, ASHA, ledger and keeper.

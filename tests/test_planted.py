@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import many_planted
-import planted
+import planted_truth
 import pytest
 import ray
 from many_planted import run_many
-from planted import DEAD, QUALITY, SPEED, run_planted, true_score
+from planted import run_planted
+from planted_truth import DEAD, QUALITY, SPEED, true_score
 from scipy.stats import binomtest
 
 from search.cluster import connect
@@ -24,8 +24,7 @@ Found = list[tuple[Findings, list[Entry]]]
 @pytest.fixture(scope="module")
 def local_ray() -> object:
     be_quiet()
-    for module in (planted, many_planted):  # workers do not have the tests
-        ray.cloudpickle.register_pickle_by_value(module)
+    ray.cloudpickle.register_pickle_by_value(planted_truth)  # workers do not have the tests
     connect(None)
     yield
     ray.shutdown()
