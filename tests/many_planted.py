@@ -1,12 +1,11 @@
 """Many planted studies in one run of Ray Tune, which takes seconds to start and is started once."""
 
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from planted import Garden, planted_study
-from planted_truth import planted
+from planted_truth import EPOCHS, planted, score
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -37,7 +36,7 @@ class Plot:
         view = View(self.study.name, "valid_f1", Console(file=StringIO()))
         self.keeper = Keeper(self.study, root, self.ledger, view)
         self.searcher: Listed
-        self.scheduler: TrialScheduler | None = None
+        self.scheduler: TrialScheduler
         self.running: set[str] = set()
 
     def search(self) -> None:
@@ -45,17 +44,20 @@ class Plot:
         self.searcher = Truthful(self.study, [], begin)
         self.scheduler = build_scheduler(self.study, [])
 
-    def listed(self, phase: str, wanted: list[Proposal]) -> None:
-        self.searcher = Listed(wanted, self.keeper.start(phase, len(wanted), [], 1.0))
-        self.scheduler = None
+    def train(self, phase: str, wanted: list[Proposal]) -> None:
+        """Put full runs on record. Nobody proposes or stops them, so Tune has no part in it."""
+        for run in wanted:
+            self.ledger.ask(run.trial_id, phase, run.seed, run.point, EPOCHS)
+            settings = self.study.config(run.point, run.seed).model_dump(mode="json")
+            value = score(settings, self.number, EPOCHS)
+            self.ledger.report(run.trial_id, {"epoch": EPOCHS, "value": value}, 1.0)
+            self.ledger.end(run.trial_id, "completed", 1.0, 1.0, "")
 
-    def confirm(self) -> None:
-        self.listed(CONFIRM, confirmation(self.study, self.ledger.entries("search")))
-
-    def vary(self) -> None:
+    def draw_curves(self) -> None:
+        self.train(CONFIRM, confirmation(self.study, self.ledger.entries("search")))
         best = incumbent(self.study, self.ledger.entries())
         curves = self.study.sensitivity
-        self.listed(SENSITIVITY, sweep(self.study, best, curves.points, curves.seeds))
+        self.train(SENSITIVITY, sweep(self.study, best, curves.points, curves.seeds))
 
     def found(self) -> tuple[Findings, list[Entry]]:
         entries = self.ledger.entries()
@@ -109,28 +111,23 @@ class Fences(TrialScheduler):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def of(self, trial: Any) -> TrialScheduler | None:
+    def of(self, trial: Any) -> TrialScheduler:
         return self.plots[trial.config["number"]].scheduler
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        if self.of(trial):
-            self.of(trial).on_trial_add(tune_controller, trial)
+        self.of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_error(self, *told: Any) -> None:
         raise AssertionError(told)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        if self.of(trial):
-            return self.of(trial).on_trial_result(tune_controller, trial, result)
-        return TrialScheduler.CONTINUE
+        return self.of(trial).on_trial_result(tune_controller, trial, result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        if self.of(trial):
-            self.of(trial).on_trial_complete(tune_controller, trial, result)
+        self.of(trial).on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        if self.of(trial):
-            self.of(trial).on_trial_remove(tune_controller, trial)
+        self.of(trial).on_trial_remove(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: Any, **_: Any) -> Any:
         waiting = (t for t in tune_controller.get_trials() if t.status == "PENDING")
@@ -164,17 +161,17 @@ class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
 
 
 def run_many(count: int, output: Path, concurrent: int = 4) -> list[tuple[Findings, list[Entry]]]:
-    """Search, confirm and draw the curves of many planted studies.
+    """Search many planted studies in one run of Tune, then draw the curves of each.
 
     Ray must be connected. Each study has its own Optuna, ASHA, ledger and keeper.
     """
     plots = [Plot(number, output) for number in range(count)]
-    steps: list[Callable[[Plot], None]] = [Plot.search, Plot.confirm, Plot.vary]
-    for step in steps:
-        for plot in plots:
-            step(plot)
-        garden: Any = Garden(0, concurrent)
-        keepers: Any = Keepers(plots)
-        searcher: Any = Fields(plots)
-        tune_phase(garden, keepers, searcher, Fences(plots), planted)
+    for plot in plots:
+        plot.search()
+    garden: Any = Garden(0, concurrent)
+    keepers: Any = Keepers(plots)
+    searcher: Any = Fields(plots)
+    tune_phase(garden, keepers, searcher, Fences(plots), planted)
+    for plot in plots:
+        plot.draw_curves()
     return [plot.found() for plot in plots]

@@ -26,6 +26,16 @@ def draw_from(*what: object) -> float:
     return float(np.random.default_rng(int.from_bytes(digest[:8])).standard_normal())
 
 
+def score(settings: dict[str, Any], number: int, epoch: int) -> float:
+    """What a run of a study reports after an epoch; noise depends on study, seed and settings."""
+    names = (name.split(".") for name in (QUALITY, SPEED, DEAD))
+    point = {f"{section}.{key}": settings[section][key] for section, key in names}
+    seed = settings["train"]["seed"]
+    shared = SEED_EFFECT * draw_from(number, seed)
+    own = NOISE * draw_from(number, seed, sorted(point.items()))
+    return true_score(point, epoch) + shared + own
+
+
 def planted(config: dict[str, Any], desk: int) -> None:
     """A Tune function that pretends to train; it reports once where nobody may stop it.
 
@@ -33,14 +43,9 @@ def planted(config: dict[str, Any], desk: int) -> None:
         config: as `search.trial.drive` gets it, and perhaps the study's `number`.
         desk: number of the study; other studies have other noise.
     """
-    number = config.get("number", desk)
-    settings, seed = config["task"]["config"], config["task"]["config"]["train"]["seed"]
-    names = (name.split(".") for name in (QUALITY, SPEED, DEAD))
-    point = {f"{section}.{key}": settings[section][key] for section, key in names}
-    shared = SEED_EFFECT * draw_from(number, seed)
-    own = NOISE * draw_from(number, seed, sorted(point.items()))
-    stoppable = config["task"]["trial_id"].startswith("search")
+    number, task = config.get("number", desk), config["task"]
+    stoppable = task["trial_id"].startswith("search-") and task["trial_id"].count("-") == 1
     for epoch in range(1, EPOCHS + 1):
         if epoch > config["seen"] and (stoppable or epoch == EPOCHS):
-            value = true_score(point, epoch) + shared + own
+            value = score(task["config"], number, epoch)
             tune.report({"epoch": epoch, "value": value, "best": value, "elapsed": epoch})
