@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from planted import Garden, planted_study
-from planted_truth import EPOCHS, planted, score
+from planted_truth import EPOCHS, planted, score, true_score
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
@@ -175,3 +175,18 @@ def run_many(count: int, output: Path, concurrent: int = 4) -> list[tuple[Findin
     for plot in plots:
         plot.draw_curves()
     return [plot.found() for plot in plots]
+
+
+def holding(found: list[Findings]) -> tuple[float, float]:
+    """Shares of the 95 % intervals of means, and of differences, that hold the planted truth."""
+    means, differences = [], []
+    for each in found:
+        there = true_score(each.point)
+        for curve in each.curves:
+            for level in curve.levels:
+                truth = true_score({**each.point, curve.name: level.value})
+                means.append(level.low <= truth <= level.high)
+                if level.difference is not None:
+                    low, high = level.difference_low, level.difference_high
+                    differences.append(low <= truth - there <= high)
+    return sum(means) / len(means), sum(differences) / len(differences)

@@ -5,9 +5,9 @@ from pathlib import Path
 import planted_truth
 import pytest
 import ray
-from many_planted import run_many
+from many_planted import holding, run_many
 from planted import run_planted
-from planted_truth import DEAD, QUALITY, SPEED, true_score
+from planted_truth import DEAD, QUALITY, SPEED
 from scipy.stats import binomtest
 
 from search.cluster import connect
@@ -67,18 +67,9 @@ def test_a_setting_that_only_decides_the_speed_is_not_called_a_cliff(studies: Fo
 
 def test_the_intervals_hold_the_truth_as_often_as_they_say(studies: Found) -> None:
     """Of means, and of differences; several in a study lean on the same runs, so no binomial."""
-    means, differences = [], []
-    for found, _ in studies:
-        there = true_score(found.point)
-        for curve in found.curves:
-            for level in curve.levels:
-                truth = true_score({**found.point, curve.name: level.value})
-                means.append(level.low <= truth <= level.high)
-                if level.difference is not None:
-                    low, high = level.difference_low, level.difference_high
-                    differences.append(low <= truth - there <= high)
-    assert 0.90 <= sum(means) / len(means) <= 0.99
-    assert 0.90 <= sum(differences) / len(differences) <= 0.99
+    means, differences = holding([found for found, _ in studies])
+    assert 0.90 <= means <= 0.99
+    assert 0.90 <= differences <= 0.99
 
 
 def test_stopped_trials_enter_no_curve(studies: Found) -> None:
