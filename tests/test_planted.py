@@ -15,7 +15,12 @@ from search.findings import Findings
 from search.ledger import Entry
 from search.quiet import be_quiet
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    # Ray leaves its own sockets and files open in the driver.
+    pytest.mark.filterwarnings("ignore"),
+]
 
 STUDIES = 200
 Found = list[tuple[Findings, list[Entry]]]
