@@ -1,5 +1,6 @@
 """The planted truth: does a whole study find what is so, and nothing else?"""
 
+import gc
 from pathlib import Path
 
 import planted_truth
@@ -33,6 +34,7 @@ def local_ray() -> object:
     connect(None)
     yield
     ray.shutdown()
+    gc.collect()  # what Ray has left open is complained of here, not in a later test
 
 
 @pytest.fixture(scope="module")
