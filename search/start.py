@@ -219,4 +219,4 @@ def tell(work: Work) -> None:
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
     if (root / "report.html").exists():
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
-    view.say(f"tensorboard --logdir {root.parent}")
+    view.say(f"tensorboard --logdir {root}/tensorboard")
