@@ -79,7 +79,7 @@ def nested_trial(config: dict[str, Any]) -> None:
     aside = {"PlacementGroupCleanerCallback", "ControllerMetricsCallback", "WorkerMetricsCallback"}
 
     class Lean(TorchTrainer):  # type: ignore[misc]
-        def _create_default_callbacks(self) -> list[Any]:
+        def _create_default_callbacks(self) -> list[object]:
             made = super()._create_default_callbacks()
             return [one for one in made if type(one).__name__ not in aside]
 
