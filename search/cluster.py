@@ -23,6 +23,7 @@ from muse.errors import UserError
 from search.desk import Desk, Patience
 from search.faults import NOBODY, Fault, first_line, of_workers
 from search.guard import stand_guard
+from search.packing import gpus_for
 from search.study import Study
 from search.worker import pool_loop
 
@@ -175,15 +176,31 @@ class Cluster:
         """Kill what hangs; start pools where trials wait and there is room."""
         for worker in ray.get(self.desk.hung.remote()):
             ray.kill(worker)
+        self.share()
         self.concurrent = max(1, fitting(self.study, ray.cluster_resources(), self.gpus))
         waiting, able = ray.get(self.desk.demand.remote())
         starting = len(set(list(self.pools)) - able)
         for _ in range(min(waiting - starting, self.most - len(self.pools))):
             self.start_pool()
 
+    def share(self) -> None:
+        """Give trials a part of a GPU each, once one has shown how much of its memory it needs.
+
+        Groups of the old size end with the trial that they have. Where a trial then finds no room,
+        all get a whole GPU again.
+        """
+        wanted = self.study.resources
+        if not self.gpus or wanted.gpus_per_worker is not None or wanted.workers > 1:
+            return  # NCCL wants a GPU a worker
+        peak = ray.get(self.desk.peak_memory.remote())
+        if peak is not None and gpus_for(peak) != self.gpus:
+            self.gpus = gpus_for(peak)
+            ray.get(self.desk.retire.remote())
+
     def start_pool(self) -> None:
         """Start a worker group that takes trials from the desk until it is sent home."""
         number, self.started = self.started, self.started + 1
+        ray.get(self.desk.open.remote(number, self.devices, 0 < self.gpus < 1))
         trainer = self.trainer(number)
         thread = threading.Thread(target=self.keep, args=(number, trainer), daemon=True)
         self.pools[number] = thread

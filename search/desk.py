@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -115,6 +115,15 @@ class Pool:
     able: bool = False
     """It has asked for work at least once."""
 
+    devices: float = 1.0
+    """What it holds: GPUs, or CPUs where trials have no GPU."""
+
+    shares: bool = False
+    """Others use its GPU as well."""
+
+    retired: bool = False
+    """It takes no more trials."""
+
 
 class Desk:
     """Hands trials to pools and reports to drivers. Made an actor by `cluster.py`."""
@@ -130,6 +139,7 @@ class Desk:
         self.pools: dict[int, Pool] = {}
         self.max_failures, self.patience, self.clock = max_failures, patience, clock
         self.barren = 0
+        self.peak, self.known = 0.0, False
         self.closed, self.reason = False, ""
         self.changed = asyncio.Condition()
 
@@ -146,6 +156,17 @@ class Desk:
             self.jobs[task.trial_id] = Job(task)
             self.waiting.append(task.trial_id)
 
+    async def open(self, pool: int, devices: float, shares: bool) -> None:
+        """A pool is about to start."""
+        async with self.change():
+            self.pools[pool] = Pool(devices=devices, shares=shares)
+
+    async def retire(self) -> None:
+        """No pool that there is takes another trial: others, of another size, will."""
+        async with self.change():
+            for pool in self.pools.values():
+                pool.retired = True
+
     async def join(self, pool: int, handle: Any) -> None:
         """A worker of a pool has started."""
         async with self.change():
@@ -154,13 +175,14 @@ class Desk:
     async def take(self, pool: int) -> Task | None:
         """A pool asks for work; None ends it: the search is over, or there was none for long."""
         async with self.changed:
-            self.pools.setdefault(pool, Pool()).able = True
+            me = self.pools.setdefault(pool, Pool())
+            me.able = True
             self.barren = 0
             self._lose(pool, Fault("worker lost", "its workers were lost", again=True))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.patience.idle):
-                    await self.changed.wait_for(lambda: self.closed or self.waiting)
-            if self.closed or not self.waiting:
+                    await self.changed.wait_for(lambda: self.closed or me.retired or self.waiting)
+            if self.closed or me.retired or not self.waiting:
                 return None
             job = self.jobs[self.waiting.pop(0)]
             job.pool, job.fault = pool, None
@@ -178,6 +200,7 @@ class Desk:
         async with self.changed:
             job = self.jobs[trial_id]
             self._pace(job, figures.get("epoch", 0))
+            self.peak = max(self.peak, figures.get("peak_memory", 0.0))
             self._tell(job, figures)
             number = len(job.messages)
             job.answering = True
@@ -205,9 +228,22 @@ class Desk:
             job = self.jobs.get(trial_id)
             if job is None or job.ended or job.pool is None or job.fault is not None:
                 return
+            if fault.kind == "memory" and self._of(job).shares:
+                fault = replace(fault, again=True)  # alone it may have room
+                self._share_no_more()
             job.fault = fault
             if not fault.again:
                 self._fail(job, fault)
+
+    def _of(self, job: Job) -> Pool:
+        """The pool that has a job."""
+        return Pool() if job.pool is None else self.pools.get(job.pool, Pool())
+
+    def _share_no_more(self) -> None:
+        """From now on trials want a GPU of their own."""
+        self.peak, self.known = 1.0, True
+        for pool in self.pools.values():
+            pool.retired = pool.retired or pool.shares
 
     def _lose(self, pool: int, fault: Fault) -> None:
         """A pool has let go of its trial: another takes it, unless it failed too often."""
@@ -231,11 +267,14 @@ class Desk:
 
     def _end(self, job: Job, message: Message) -> None:
         job.ended = True
+        self.known = self.known or self.peak > 0.0
         self._tell(job, message)
 
     def _tell(self, job: Job, message: Message) -> None:
         elapsed = job.spent + (self.clock() - job.taken if job.pool is not None else 0.0)
         more = {"attempts": job.attempts, "elapsed": elapsed}
+        if job.pool in self.pools:
+            more["devices"] = self.pools[job.pool].devices
         job.messages.append({**job.about, **message, **more})
         self.changed.notify_all()
 
@@ -300,6 +339,14 @@ class Desk:
         async with self.changed:
             able = {number for number, pool in self.pools.items() if pool.able}
             return (len(self.waiting) if self.barren < BARREN else 0), able
+
+    async def peak_memory(self) -> float | None:
+        """The most memory that a trial has held, as a share of its GPU; None until one has ended.
+
+        1.0 once a trial did not find room beside others.
+        """
+        async with self.changed:
+            return self.peak if self.known else None
 
     async def workers(self) -> list[Any]:
         """The workers of all pools, to be killed."""

@@ -38,7 +38,7 @@ so are several values of one setting, but not most of a study."""
 SMALL_TABLE, REDRAW_AFTER = 100, 5.0
 """`trials.csv` is drawn anew at each end of so many trials, then at most every few seconds."""
 
-WORDS = {"kind", "node", "fingerprint", "attempts"}
+WORDS = {"kind", "node", "fingerprint", "attempts", "devices"}
 """What workers say that is no figure of an epoch."""
 
 
@@ -145,7 +145,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if "failed" not in result:
             figures = {name: result[name] for name in result.keys() - TUNES_OWN - WORDS}
             self.ledger.hear(trial_id, word(result))
-            self.ledger.report(trial_id, figures, self.devices)
+            self.ledger.report(trial_id, figures, result.get("devices", self.devices))
             self.board.report(trial_id, figures)
             if self.mirror is not None:
                 self.mirror.report(trial_id, figures)
@@ -181,7 +181,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             told = replace(told, kind="error")
         self.ledger.hear(trial_id, told)
         seconds = float(result.get("elapsed", 0.0))
-        self.ledger.end(trial_id, state, seconds, self.devices, reason)
+        devices = result.get("devices", self.devices)
+        self.ledger.end(trial_id, state, seconds, devices, reason)
         self.count(reason if state == "failed" else "", kind)
         entry = self.ledger.entry(trial_id)
         if self.mirror is not None:

@@ -13,6 +13,7 @@ from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
 from search.best import read_best
+from search.board import VIEW
 from search.changes import changes, check_comparable, history
 from search.folder import (
     StudyFolder,
@@ -220,3 +221,4 @@ def tell(work: Work) -> None:
     if (root / "report.html").exists():
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
     view.say(f"tensorboard --logdir {root}/tensorboard")
+    view.say(f"  (the curves: open its page with {VIEW} at the end of the address)")

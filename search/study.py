@@ -92,7 +92,8 @@ class Resources(Frozen):
 
     cpus_per_worker: PositiveFloat = 1
     gpus_per_worker: NonNegativeFloat | None = None
-    """None: one where the cluster has GPUs, else none."""
+    """None: one where the cluster has GPUs, else none; once a trial has shown how much memory it
+    needs, as many trials share a GPU as that leaves room for (not those of several workers)."""
 
     concurrent: PositiveInt | None = None
     """Trials at once; None: as many as fit now. Set it where a cluster grows on demand."""

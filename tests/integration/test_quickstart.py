@@ -131,7 +131,9 @@ def wait_for_epochs(study: Path, epochs: int, process: subprocess.Popen[str]) ->
     pytest.fail("no epoch was reported in two minutes")
 
 
-@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
 def test_an_interrupted_study_resumes_with_its_exact_budget(
     how: signal.Signals, status: int, tmp_path: Path
 ) -> None:
@@ -146,9 +148,11 @@ def test_an_interrupted_study_resumes_with_its_exact_budget(
         start_new_session=True,  # the signal reaches it alone, as from `kill`
     ) as process:
         wait_for_epochs(study, 4, process)
+        family = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, how)
         process.communicate(timeout=120)
     assert process.returncode == status
+    assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
     finished = {r["trial_id"]: r for r in rows(study)} if (study / "trials.csv").exists() else {}
     done = run(*where, "--resume", "--phases", "search")
     assert done.returncode == 0, done.stderr
