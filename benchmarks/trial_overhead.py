@@ -161,7 +161,7 @@ def run_pools(folder: Path, trials: int, workers: int) -> list[float]:
         config = ask(proposal)
         return {**config, "task": {**config["task"], "work": "trial_overhead:loop"}}
 
-    with Cluster(study, folder) as cluster:
+    with Cluster(study, str(folder)) as cluster:
         tune_phase(cluster, keeper, Truthful(study, [], begin), build_scheduler(study, []))
     return ends
 

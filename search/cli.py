@@ -52,6 +52,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="where trials go on record: sqlite:////local/ledger.db where results lie on a "
         "network disk, or postgresql+psycopg://user@host/database (a file in the study's folder)",
     )
+    add(
+        "--storage",
+        default="",
+        metavar="URL",
+        help="s3://BUCKET/FOLDER for checkpoints and a copy of the study, where nodes share no "
+        "disk (the output folder)",
+    )
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
     return parser
@@ -141,6 +148,7 @@ def command(options: argparse.Namespace) -> int:
     way = start.Way(
         address=options.address,
         ledger=options.ledger,
+        storage=options.storage,
         warm_start=options.warm_start,
         allow_changed=options.allow_changed,
         phases=phases,

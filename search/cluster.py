@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -89,7 +88,14 @@ class Cluster:
     wait and the cluster has room, and kills workers that have been silent for too long.
     """
 
-    def __init__(self, study: Study, folder: Path, address: str | None = None) -> None:
+    def __init__(self, study: Study, folder: str, address: str | None = None) -> None:
+        """Nothing is started yet.
+
+        Args:
+            study: whose trials it runs.
+            folder: an absolute path that all nodes see, or an address in a bucket.
+            address: of a Ray cluster; None is this machine.
+        """
         self.study, self.folder, self.address = study, folder, address
         self.pools: dict[int, threading.Thread] = {}
         self.started = 0
@@ -220,7 +226,7 @@ class Cluster:
             ),
             run_config=ray.train.RunConfig(
                 name=f"pool-{number}",
-                storage_path=str((self.folder / ".ray").resolve()),
+                storage_path=f"{self.folder}/.ray",
                 failure_config=ray.train.FailureConfig(max_failures=0, max_preemption_failures=0),
             ),
         )

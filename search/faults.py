@@ -4,15 +4,14 @@ import errno
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 import torch
 import torch.distributed
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 
 from muse.train import DivergedError
+from search.bucket import probe
 
 Kind = Literal["diverged", "memory", "worker lost", "node lost", "hung", "disk", "error"]
 
@@ -22,6 +21,11 @@ AWAY = (
     *(errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.EREMOTEIO),
 )
 """What shared storage answers while it is away; it may come back."""
+
+AWAY_BUCKET = tuple(
+    f"AWS Error {word}" for word in ("NETWORK", "SLOW_DOWN", "SERVICE_UNAVAILABLE", "INTERNAL")
+)
+"""The same of a bucket, as pyarrow words it."""
 
 WAITS = (1, 2, 4, 8, 15, 30)
 """Seconds between two looks at storage that is away: a minute in all."""
@@ -43,7 +47,7 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def of_training(error: BaseException, folder: Path, world: int = 1) -> Fault:
+def of_training(error: BaseException, folder: str, world: int = 1) -> Fault:
     """What an error in a worker means.
 
     Args:
@@ -63,13 +67,13 @@ def of_training(error: BaseException, folder: Path, world: int = 1) -> Fault:
     return Fault("error", reason)
 
 
-def of_storage(error: OSError, folder: Path, reason: str) -> Fault:
-    """What an error of the file system means: full, away for a while, or a mistake."""
+def of_storage(error: OSError, folder: str, reason: str) -> Fault:
+    """What an error of a file system or bucket means: full, away for a while, or a mistake."""
     if error.errno in FULL:
         return Fault("disk", reason)
     # A file that is missing elsewhere is missing for good.
-    vanished = error.errno == errno.ENOENT and str(folder) in str(error.filename)
-    if error.errno in AWAY or vanished:
+    vanished = error.errno == errno.ENOENT and folder in str(error.filename)
+    if error.errno in AWAY or vanished or any(word in reason for word in AWAY_BUCKET):
         return Fault("disk", f"the storage was away ({reason})", again=True)
     return Fault("error", reason)
 
@@ -107,14 +111,11 @@ def of_worker(error: BaseException) -> Fault:
     return Fault("error", first_line(error), again=True)
 
 
-def wait_for_storage(folder: Path, sleep: Callable[[float], None] = time.sleep) -> bool:
+def wait_for_storage(folder: str, sleep: Callable[[float], None] = time.sleep) -> bool:
     """Wait up to a minute until a folder can be written; False where it still cannot."""
     for seconds in (*WAITS, 0):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".probe-{uuid4().hex}"
-            probe.touch()
-            probe.unlink()
+            probe(folder)
         except OSError:
             sleep(seconds)
         else:

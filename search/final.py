@@ -8,6 +8,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
 from search.best import final_part, put_model, write_best
+from search.bucket import at_hand
 from search.cluster import Cluster
 from search.desk import Task
 from search.launch import tune_phase
@@ -29,10 +30,11 @@ def final(work: Work) -> None:
         return
     study = together(work.study, work.cluster())
     work.release()
-    with Cluster(study, work.place.root, work.address) as cluster:
+    with Cluster(study, work.place.shared, work.address) as cluster:
         trained = train_final(work, cluster, wanted)
         test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
-    put_model(work.keeper.trial_folder(wanted.trial_id), work.place.root)
+    with at_hand(work.keeper.checkpoints.folder(wanted.trial_id)) as (folder, _):
+        put_model(folder, work.place.root)
     work.ledger.keep(wanted.trial_id, "best")
     about = {"trial_id": trained.trial_id, "value": trained.value, "test": dict(test) or NO_TEST}
     write_best(work.study, work.entries(), best, work.place.root, about)
@@ -65,7 +67,7 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
 def test_scores(work: Work, cluster: Cluster, trained: Proposal) -> Mapping[str, float]:
     """The final model's scores on the test split."""
     config = work.study.config(trained.point, trained.seed).model_dump(mode="json")
-    folder = str(work.keeper.trial_folder(trained.trial_id).resolve())
+    folder = work.keeper.checkpoints.folder(trained.trial_id)
     ray.get(cluster.desk.put.remote(Task("test", config, folder, work="score")))
     message = ray.get(cluster.desk.next.remote("test", 0))
     ray.get(cluster.desk.leave.remote("test"))

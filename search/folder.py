@@ -50,6 +50,14 @@ class StudyFolder:
     priors: Sequence[Prior] = field(default=())
     """What earlier studies found out."""
 
+    storage: str = ""
+    """Address of the folder's twin in a bucket; none: all nodes see the folder itself."""
+
+    @property
+    def shared(self) -> str:
+        """What all nodes see: the twin, or the folder."""
+        return self.storage or str(self.root.resolve())
+
     def __enter__(self) -> Self:
         return self
 
@@ -115,8 +123,23 @@ def describe(study: Study) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where a study is kept beside its folder."""
+
+    ledger: str = ""
+    """URL of the database that keeps its trials; none: a file in the folder."""
+
+    storage: str = ""
+    """Address of the folder's twin in a bucket; none: all nodes see the folder itself."""
+
+
 def new_folder(
-    root: Path, study: Study, data_hash: str, ledger: str = "", priors: Sequence[Prior] = ()
+    root: Path,
+    study: Study,
+    data_hash: str,
+    places: Places = Places(),
+    priors: Sequence[Prior] = (),
 ) -> StudyFolder:
     """Make a study's folder.
 
@@ -124,7 +147,7 @@ def new_folder(
         root: where.
         study: what it holds.
         data_hash: of its corpus.
-        ledger: URL of the database that keeps its trials; none: a file in the folder.
+        places: where else it is kept.
         priors: what earlier studies found out.
 
     Raises:
@@ -137,12 +160,13 @@ def new_folder(
     if root.is_dir() and {file.name for file in root.iterdir()} - {".lock"}:
         raise UserError(f"{root}: holds files that are no study; give another --name.")
     kept = {"study": f"{study.name}-{uuid4().hex[:12]}"}  # two studies may bear one name
-    if ledger:
-        kept["url"] = read_url(ledger).render_as_string()
-    place = StudyFolder(root, hold(root), address(root, kept), priors)
+    if places.ledger:
+        kept["url"] = read_url(places.ledger).render_as_string()
+    place = StudyFolder(root, hold(root), address(root, kept), priors, places.storage)
     about = {
         **describe(study),
         "ledger": kept,
+        "storage": places.storage,
         "warm_start": [prior.model_dump(mode="json") for prior in priors],
         "provenance": provenance(data_hash),
         "resumed": [],
@@ -180,6 +204,9 @@ class Stored:
     study: Study
     ledger: Address
     priors: list[Prior]
+    storage: str
+    """Address of its twin in a bucket, if it has one."""
+
     latest: dict[str, Any]
     """Code and data of the process that worked on it last."""
 
@@ -203,7 +230,8 @@ def stored(root: Path) -> Stored:
         priors = [Prior.model_validate(prior) for prior in about.get("warm_start", [])]
         study = Study.model_validate(about["study"])
         latest["data_hash"]  # an older one than what this tool writes has none
-        return Stored(study, address(root, kept), priors, latest, about)
+        storage = about.get("storage", "")
+        return Stored(study, address(root, kept), priors, storage, latest, about)
     except ValidationError as error:
         raise UserError(one_line(error, Study, str(file))) from error
     except OSError as error:
@@ -248,7 +276,7 @@ def old_folder(root: Path, found: Stored, ledger: str = "") -> StudyFolder:
     except BaseException:
         lock.close()
         raise
-    return StudyFolder(root, lock, where, found.priors)
+    return StudyFolder(root, lock, where, found.priors, found.storage)
 
 
 def moved(root: Path, found: Stored, ledger: str) -> Address:

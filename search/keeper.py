@@ -1,6 +1,5 @@
 """What happens to trials goes on record: ledger, tables, TensorBoard, the view, the checkpoints."""
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,9 @@ from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 from muse.applied import fingerprint
 from muse.checkpoint import LAST
 from muse.errors import UserError
+from search.abroad import Abroad
 from search.board import Board
+from search.bucket import Checkpoints
 from search.ledger import Entry, Ledger, State, Word
 from search.mirror import Mirror
 from search.searcher import Begin, Proposal, Unsaved
@@ -92,8 +93,27 @@ def best_of(entries: list[Entry]) -> Entry | None:
 class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tune's callbacks, in the search's own process."""
 
-    def __init__(self, study: Study, folder: Path, ledger: Ledger, view: View) -> None:
+    def __init__(
+        self,
+        study: Study,
+        folder: Path,
+        ledger: Ledger,
+        view: View,
+        abroad: Abroad | None = None,
+    ) -> None:
+        """Nothing is on record yet.
+
+        Args:
+            study: whose trials.
+            folder: the study's.
+            ledger: of the study.
+            view: told of every end.
+            abroad: keeps the folder's twin in a bucket, where it has one.
+        """
         self.study, self.folder, self.ledger, self.view = study, folder, ledger, view
+        self.abroad = abroad
+        shared = abroad.url if abroad else str(folder.resolve())
+        self.checkpoints = Checkpoints(f"{shared}/trials")
         self.board = Board(folder / "tensorboard")
         self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
@@ -114,11 +134,10 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
 
         def begin(proposal: Proposal) -> dict[str, Any]:
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
-            trial_folder = str((self.trial_folder(proposal.trial_id)).resolve())
             task = {
                 "trial_id": proposal.trial_id,
                 "config": config,
-                "folder": trial_folder,
+                "folder": self.checkpoints.folder(proposal.trial_id),
                 "fingerprint": fingerprint(config),
                 "export": phase in EXPORTED,
             }
@@ -128,13 +147,10 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             if self.mirror is not None:
                 self.mirror.begin(self.ledger.entry(proposal.trial_id))
             self.view.begun(proposal.trial_id)
+            self.send()
             return {"task": task, "seen": proposal.seen}
 
         return begin
-
-    def trial_folder(self, trial_id: str) -> Path:
-        """Where a trial keeps its checkpoints."""
-        return self.folder / "trials" / trial_id
 
     @guarded
     def on_trial_result(
@@ -149,6 +165,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             self.board.report(trial_id, figures)
             if self.mirror is not None:
                 self.mirror.report(trial_id, figures)
+            self.send()
 
     @guarded
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -187,6 +204,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         entry = self.ledger.entry(trial_id)
         if self.mirror is not None:
             self.mirror.end(entry)
+        self.send()  # before its checkpoints go
         self.clear(entry)
         self.board.end(entry)
         self.view.ended(entry, self.best)
@@ -203,6 +221,11 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         write_csv(self.ledger.entries(), self.study.base.metric, fixed, file)
         self.drawn = time.monotonic()
 
+    def send(self) -> None:
+        """Keep the twin's ledger level with its checkpoints: a resume needs both."""
+        if self.abroad is not None:
+            self.abroad.send()
+
     def clear(self, entry: Entry) -> None:
         """Of the trials that have ended, keep the checkpoint of the search's best only.
 
@@ -214,10 +237,10 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         best = best_of(sorted(rivals, key=lambda e: (len(e.trial_id), e.trial_id)))
         for rival in {entry.trial_id: entry, **{e.trial_id: e for e in rivals}}.values():
             if best is None or rival.trial_id != best.trial_id:
-                shutil.rmtree(self.trial_folder(rival.trial_id), ignore_errors=True)
+                self.checkpoints.drop(rival.trial_id)
             else:
-                (self.trial_folder(rival.trial_id) / LAST).unlink(missing_ok=True)
-        if best is entry and (self.trial_folder(best.trial_id) / "best").exists():
+                self.checkpoints.drop_file(rival.trial_id, LAST)
+        if best is entry and self.checkpoints.has(best.trial_id, "best"):
             self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
         self.best = best
 
@@ -227,6 +250,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if self.ended:
             self.table()
         self.board.close()
+        if self.abroad is not None:
+            self.abroad.send(everything=True)
 
     def count(self, failure: str, kind: str) -> None:
         """Count failures of one kind in a row; a success, or another kind, begins anew."""

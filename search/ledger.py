@@ -103,7 +103,7 @@ class Address:
     """Its key among the studies of one database."""
 
     copy: Path | None = None
-    """A file that takes a copy at each trial's end, where the ledger is not in the folder."""
+    """A file that takes a copy of every change, where the ledger is not in the folder."""
 
 
 class Ledger:
@@ -168,6 +168,7 @@ class Ledger:
             )
             if trial_id in self.words:
                 self.spend(connection, trial_id, 0.0, 0.0)
+        self.save_copy()
 
     def report(self, trial_id: str, figures: dict[str, Any], devices: float) -> None:
         """An epoch has ended; the same epoch told twice counts once."""
@@ -176,6 +177,7 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(row.on_conflict_do_nothing())
             self.spend(connection, trial_id, figures.get("elapsed", 0.0), devices)
+        self.save_copy()
 
     def end(self, trial_id: str, state: State, elapsed: float, devices: float, reason: str) -> None:
         """A trial has ended, `elapsed` seconds after this process asked for it."""

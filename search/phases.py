@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler
 from muse.errors import UserError
 from muse.evaluate import trivial_score
 from search.best import put_model, read_best, write_best
+from search.bucket import at_hand
 from search.costs import cost, phase_costs
 from search.final import final
 from search.folder import provenance_of
@@ -54,7 +55,8 @@ def search(work: Work) -> None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
     root = work.place.root
     if not read_best(root).get("confirmed"):  # a later phase knows better
-        put_model(work.keeper.trial_folder(best.trial_id), root)
+        with at_hand(work.keeper.checkpoints.folder(best.trial_id)) as (folder, _):
+            put_model(folder, root)
         work.ledger.keep(best.trial_id, "best")
         write_best(study, work.entries(), best, root)
 

@@ -12,10 +12,12 @@ from muse.device import Worker
 from muse.errors import UserError
 from muse.tensors import Tensors, prepare
 from muse.train import start_run, train_step
+from search.abroad import Abroad, bring_back, check_free
 from search.best import read_best
 from search.board import VIEW
 from search.changes import changes, check_comparable, history
 from search.folder import (
+    Places,
     StudyFolder,
     check_owner,
     new_folder,
@@ -93,6 +95,10 @@ class Way:
     """URL of the database that keeps the trials; none: a file in the study's folder, or where
     it was before."""
 
+    storage: str = ""
+    """Place in a bucket for checkpoints and the studies' twins; none: all nodes see the folder, or
+    where it was before."""
+
     warm_start: Sequence[Path] = ()
     """Folders of earlier studies to learn from."""
 
@@ -124,8 +130,16 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     tensors = prepare(study.base)
     if way.agree is not None and not agreed(study, tensors, way.agree):
         raise UserError("not started")
-    with new_folder(root, study, tensors.key, way.ledger, priors) as place:
+    places = Places(way.ledger, twin_of(root, way))
+    if places.storage:
+        check_free(places.storage)
+    with new_folder(root, study, tensors.key, places, priors) as place:
         go(study, place, tensors, way)
+
+
+def twin_of(root: Path, way: Way) -> str:
+    """Address of a study's twin in a bucket; nothing where it has none."""
+    return f"{way.storage.rstrip('/')}/{root.name}" if way.storage else ""
 
 
 def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool:
@@ -147,6 +161,8 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     """
     if way.warm_start:
         raise UserError("--warm-start: only when a study begins; study.yaml remembers it.")
+    if way.storage:
+        bring_back(root, twin_of(root, way))
     found = stored(root)
     check_owner(root)
     study = wanted(found.study)
@@ -195,7 +211,8 @@ def go(
             view.say(f"{split}: " + ", ".join(told))
         ledger = Ledger(place.ledger)
         settle(ledger, study.budget.epochs)
-        keeper = Keeper(study, place.root, ledger, view)
+        abroad = Abroad(place.root, place.storage, place.ledger.url) if place.storage else None
+        keeper = Keeper(study, place.root, ledger, view, abroad)
         with Work(study, place, tensors, view, ledger, keeper, way.address, way.agree) as work:
             run_phases(work, way.phases)
         if "report" in way.phases:

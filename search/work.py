@@ -1,6 +1,5 @@
 """What the phases of a study share: folder, ledger, console, and a cluster on demand."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from muse.tensors import Tensors
+from search.bucket import remove
 from search.cluster import Cluster
 from search.folder import StudyFolder
 from search.keeper import Keeper
@@ -55,13 +55,13 @@ class Work:
             self.keeper.close()
         if kind is None:
             for name in ("trials", ".ray"):
-                shutil.rmtree(self.place.root / name, ignore_errors=True)
+                remove(f"{self.place.shared}/{name}")
 
     def cluster(self) -> Cluster:
         """Ray and the study's worker groups, started when first needed."""
         if self.running is None:
             self.running = self.stack.enter_context(
-                Cluster(self.study, self.place.root, self.address)
+                Cluster(self.study, self.place.shared, self.address)
             )
         return self.running
 

@@ -5,7 +5,6 @@ import logging
 import socket
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -21,6 +20,7 @@ from muse.device import Worker, autocast, wants_bf16
 from muse.evaluate import evaluate
 from muse.tensors import Tensors, prepare
 from muse.train import complete, start_run, take_up
+from search.bucket import Twin, at_hand
 from search.desk import Task
 from search.faults import of_training, wait_for_storage
 
@@ -61,9 +61,9 @@ def do(desk: Any, task: Task, worker: Worker) -> None:
         result = work_of(task)(desk, task, worker)
     except Exception as error:  # whatever it is, it belongs into this trial's row
         logging.exception("%s failed", task.trial_id)
-        fault = of_training(error, Path(task.folder), worker.world)
+        fault = of_training(error, task.folder, worker.world)
         if fault.kind == "disk" and fault.again:
-            wait_for_storage(Path(task.folder))
+            wait_for_storage(task.folder)
         ray.get(desk.fail.remote(task.trial_id, fault))
         # Others wait for this worker in a collective call, or its GPU is in no state to go on:
         # the cluster then starts another group.
@@ -86,20 +86,31 @@ def work_of(task: Task) -> Work:
 
 def train(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
     """Train the model that the task describes, once it is sure that it is that model."""
-
-    def report(figures: dict[str, float]) -> bool:
-        wanted: bool = ray.get(desk.report.remote(task.trial_id, figures | memory(worker.device)))
-        return wanted
-
     config = MuseConfig.model_validate(task.config)
-    folder = Path(task.folder)
     run = start_run(config, prepared(config), worker)
-    take_up(run, folder)
-    built = verify(run, task.config, task.fingerprint)
-    if worker.rank == 0:
-        about = {"node": socket.gethostname(), "fingerprint": built}
-        ray.get(desk.began.remote(task.trial_id, about))
-    return complete(run, report, folder, keep_best=task.export)
+    with at_hand(task.folder) as (folder, twin):
+
+        def report(figures: dict[str, float]) -> bool:
+            send(twin)  # what is on record can be taken up again
+            seen = figures | memory(worker.device)
+            wanted: bool = ray.get(desk.report.remote(task.trial_id, seen))
+            return wanted
+
+        take_up(run, folder)
+        built = verify(run, task.config, task.fingerprint)
+        if worker.rank == 0:
+            about = {"node": socket.gethostname(), "fingerprint": built}
+            ray.get(desk.began.remote(task.trial_id, about))
+        result = complete(run, report, folder, keep_best=task.export)
+        if worker.rank == 0:
+            send(twin)
+        return result
+
+
+def send(twin: Twin | None) -> None:
+    """Send a trial's checkpoints to the bucket where they live, if they live in one."""
+    if twin is not None:
+        twin.push()
 
 
 def memory(device: torch.device) -> dict[str, float]:
@@ -113,7 +124,8 @@ def memory(device: torch.device) -> dict[str, float]:
 def score(desk: Any, task: Task, worker: Worker) -> dict[str, float]:  # noqa: ARG001 - as Work
     """Score a trained model on the test split."""
     config = MuseConfig.model_validate(task.config)
-    model, _ = load(Path(task.folder) / "best")
+    with at_hand(task.folder) as (folder, _):
+        model, _ = load(folder / "best")
     bf16 = wants_bf16(config, worker.device, model.text_encoder.width)
     with autocast(worker.device, bf16=bf16):
         return evaluate(model.to(worker.device), prepared(config).splits["test"], config, worker)

@@ -12,7 +12,7 @@ from muse.errors import UserError
 from muse.train import DivergedError
 from search.faults import WAITS, of_training, of_workers, wait_for_storage
 
-FOLDER = Path("/results/study/trials/a")
+FOLDER = "/results/study/trials/a"
 
 
 def lost_peer() -> RuntimeError:
@@ -36,6 +36,8 @@ def lost_peer() -> RuntimeError:
         (OSError(errno.EIO, "Input/output error"), "disk", True),
         (FileNotFoundError(errno.ENOENT, "No such file", f"{FOLDER}/last.pt"), "disk", True),
         (FileNotFoundError(errno.ENOENT, "No such file", "/weights.pt"), "error", False),
+        (OSError("When writing: AWS Error NETWORK_CONNECTION during PutObject"), "disk", True),
+        (OSError("When writing: AWS Error ACCESS_DENIED during PutObject"), "error", False),
         (PermissionError(errno.EACCES, "Permission denied", f"{FOLDER}/x"), "error", False),
         (MisappliedError("cross.mu was asked to be 1, but 2 was built"), "error", False),
         (UserError("cross.heads=7 must divide the width"), "error", False),
@@ -96,7 +98,7 @@ def test_what_ray_train_found_in_a_health_check_counts() -> None:
 
 
 def test_storage_that_is_there_is_not_waited_for(tmp_path: Path) -> None:
-    assert wait_for_storage(tmp_path / "a", sleep=pytest.fail)
+    assert wait_for_storage(str(tmp_path / "a"), sleep=pytest.fail)
     assert list((tmp_path / "a").iterdir()) == []
 
 
@@ -109,12 +111,12 @@ def test_storage_that_comes_back_is_waited_for(tmp_path: Path) -> None:
         if len(waits) == 3:
             root.unlink()
 
-    assert wait_for_storage(root / "a", sleep)
+    assert wait_for_storage(str(root / "a"), sleep)
     assert tuple(waits) == WAITS[:3]
 
 
 def test_storage_that_stays_away_is_given_up_after_a_minute(tmp_path: Path) -> None:
     root, waits = tmp_path / "mount", []
     root.write_text("a file where a folder should be")
-    assert not wait_for_storage(root / "a", waits.append)
+    assert not wait_for_storage(str(root / "a"), waits.append)
     assert sum(waits) == 60

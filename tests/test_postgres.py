@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from muse.errors import UserError
-from search.folder import new_folder, old_folder, stored
+from search.folder import Places, new_folder, old_folder, stored
 from search.ledger import Address, Ledger, Word
 from search.schema import read_url
 from search.study import Study
@@ -125,7 +125,7 @@ def test_a_folder_whose_ledger_is_in_postgresql_is_resumed_from_there(
     server: Server, tmp_path: Path
 ) -> None:
     study = Study(name="mine")
-    with new_folder(tmp_path / "mine", study, "abc", server.url) as place:
+    with new_folder(tmp_path / "mine", study, "abc", Places(server.url)) as place:
         ledger = Ledger(place.ledger)
         ledger.ask("a", "search", 0, POINT)
         ledger.close()

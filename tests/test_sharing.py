@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +42,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Any:
 def one_gpu(desk: Handle, **resources: Any) -> Cluster:
     """A cluster of one GPU with a pool that has all of it."""
     study = Study.model_validate({"resources": resources})
-    made = Cluster(study, Path("unused"))
+    made = Cluster(study, "unused")
     made.desk, made.gpus = desk, resources.get("gpus_per_worker", 1.0)
     made.trainer = lambda *_: None
     made.keep = lambda *_: None

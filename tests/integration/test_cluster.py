@@ -117,7 +117,7 @@ class Search:
 
     def attempts(self, entry: Entry) -> list[int]:
         """The epochs after which each attempt of a trial began; only while its folder is there."""
-        file = self.keeper.trial_folder(entry.trial_id) / "attempts"
+        file = Path(self.keeper.checkpoints.folder(entry.trial_id)) / "attempts"
         return [int(line) for line in file.read_text().splitlines()]
 
     def keep_folders(self) -> None:
@@ -189,7 +189,7 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
             wait_until(lambda: sum(nodes_at_work(tmp_path).values()) >= 3)
             made.remove_node(doomed, allow_graceful=False)
 
-        with Cluster(search.study, tmp_path, made.address) as cluster:
+        with Cluster(search.study, str(tmp_path), made.address) as cluster:
             assert cluster.concurrent == 2
             killer = Meanwhile(kill)
             entries = search.run(cluster)
@@ -204,7 +204,7 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
 
 def test_asha_over_more_trials_than_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     search = Search(study(12, "asha"), tmp_path, seconds=0.05)
-    with machines(2) as made, Cluster(search.study, tmp_path, made.address) as cluster:
+    with machines(2) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
         before = {**ray.cluster_resources()}
         entries = search.run(cluster)
         cluster.end(patience=30)
@@ -224,7 +224,7 @@ def test_asha_over_more_trials_than_fit_leaves_nothing_behind(tmp_path: Path) ->
 def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path: Path) -> None:
     gate = tmp_path / "gate"  # so that no trial ends before the new pools stand
     search = Search(study(6, idle_minutes=0.05), tmp_path, seconds=0.1, gate=str(gate))
-    with machines(1) as made, Cluster(search.study, tmp_path, made.address) as cluster:
+    with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
         assert cluster.concurrent == 1
         most: list[int] = []
 
@@ -246,7 +246,7 @@ def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path
 
 def test_a_search_that_waits_for_its_first_node_asks_for_it(tmp_path: Path) -> None:
     search = Search(study(2, concurrent=2), tmp_path, seconds=0.1)
-    with machines() as made, Cluster(search.study, tmp_path, made.address) as cluster:
+    with machines() as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
 
         def grow() -> None:
             wait_until(lambda: bool(wanted("slot")))  # what an autoscaler would see
@@ -262,7 +262,7 @@ def test_a_silent_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> No
     about = study(2, first_epoch_minutes=0.1)
     search = Search(about, tmp_path, seconds=0.2, hang=1)
     search.keep_folders()
-    with machines(2) as made, Cluster(about, tmp_path, made.address) as cluster:
+    with machines(2) as made, Cluster(about, str(tmp_path), made.address) as cluster:
         entries = search.run(cluster)
     assert [e.state for e in entries] == ["completed"] * 2
     assert [search.attempts(e) for e in entries] == [[0, 0], [0, 0]]
@@ -271,7 +271,7 @@ def test_a_silent_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> No
 def test_a_worker_that_is_silent_again_and_again_fails_its_trial_as_hung(tmp_path: Path) -> None:
     about = study(1, first_epoch_minutes=0.05, max_failures=0)
     search = Search(about, tmp_path, hang=1)
-    with machines(1) as made, Cluster(about, tmp_path, made.address) as cluster:
+    with machines(1) as made, Cluster(about, str(tmp_path), made.address) as cluster:
         (entry,) = search.run(cluster)
     assert entry.state == "failed"
     assert entry.reason.startswith("hung: no report for")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from s3_server import s3_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -162,6 +164,29 @@ def test_an_interrupted_study_resumes_with_its_exact_budget(
     for trial_id, row in finished.items():
         if row["state"] != "running":
             assert after[trial_id] == row  # not trained again
+
+
+def test_a_study_in_a_bucket_goes_on_when_its_machine_is_gone(tmp_path: Path) -> None:
+    with s3_server():
+        lost, new = tmp_path / "lost", tmp_path / "new"
+        there = ["--storage", "s3://bucket/studies"]
+        with subprocess.Popen(
+            command("--output", str(lost), *there, *SMALL, "--set", "scheduler.name=none"),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            wait_for_epochs(lost / "quickstart", 8, process)
+            process.kill()
+        assert not (lost / "quickstart" / "trials").exists()  # checkpoints went to the bucket
+        before = [row for row in rows(lost / "quickstart") if row["state"] == "completed"]
+        shutil.rmtree(lost)
+        done = run("--output", str(new), *there, "--resume", "--phases", "search")
+        assert done.returncode == 0, done.stderr
+        after = rows(new / "quickstart")
+        assert [row["state"] for row in after] == ["completed"] * 4
+        assert all(row in after for row in before)  # none was trained again
+        assert (new / "quickstart" / "best" / "model.safetensors").exists()
 
 
 def test_changed_data_is_not_resumed(tmp_path: Path) -> None:

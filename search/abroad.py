@@ -1,0 +1,86 @@
+"""A study whose folder has a twin in a bucket: a new head node takes it up from there."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from muse.errors import UserError
+from search.bucket import HERE, Twin, check_bucket, copy
+from search.copies import save_copy, take_copy
+from search.schema import sqlite_file
+
+STAY = {"trials", ".ray", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
+"""What is not sent as it stands: trials send theirs, the ledger may be in the midst of a line."""
+
+SEND_AFTER = 30.0
+"""Seconds between two looks at what else has changed than the ledger."""
+
+
+class Abroad:
+    """Keeps a study's twin up to date."""
+
+    def __init__(self, root: Path, url: str, ledger: URL) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            root: the study's folder.
+            url: of its twin.
+            ledger: where its trials are on record.
+        """
+        self.url, self.file = url, sqlite_file(ledger)
+        self.twin = Twin(root, url, STAY)
+        self.sent = 0.0
+
+    def send(self, everything: bool = False) -> None:
+        """Send the ledger, and now and then the rest."""
+        if self.file is not None:
+            with tempfile.TemporaryDirectory() as scratch:
+                save_copy(self.file, Path(scratch) / "ledger.db")
+                self.twin.put("ledger.db", Path(scratch) / "ledger.db")
+        if everything or time.monotonic() - self.sent > SEND_AFTER:
+            self.twin.push()
+            self.sent = time.monotonic()
+
+
+def check_free(url: str) -> None:
+    """Refuse a place where a study stands already.
+
+    Raises:
+        UserError: one does, or nothing can be written there.
+    """
+    check_bucket(url)
+    if has_study(url):
+        raise UserError(f"{url}: a study stands here; --resume it or give another --name.")
+
+
+def has_study(url: str) -> bool:
+    """Whether a place in a bucket holds a study."""
+    twin = Twin(Path(), url)
+    return bool(twin.there.get_file_info(f"{twin.root}/study.yaml").is_file)
+
+
+def bring_back(root: Path, url: str) -> None:
+    """Take a study from its twin where this machine has none, or an older ledger.
+
+    Args:
+        root: the study's folder here.
+        url: of the twin.
+
+    Raises:
+        UserError: the bucket cannot be used.
+    """
+    check_bucket(url)
+    if not has_study(url):
+        return
+    if not (root / "study.yaml").exists():
+        root.mkdir(parents=True, exist_ok=True)
+        Twin(root, url, {"trials"}).pull()
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        theirs = Path(scratch) / "ledger.db"
+        twin = Twin(root, url)
+        if twin.there.get_file_info(f"{twin.root}/ledger.db").is_file:
+            copy(twin.there, f"{twin.root}/ledger.db", HERE, str(theirs))
+        take_copy(root / "ledger.db", theirs)

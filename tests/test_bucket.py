@@ -1,0 +1,207 @@
+"""What lives in a bucket, on a real S3 server: trials' checkpoints and a study's twin."""
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rich.console import Console
+from s3_server import s3_server
+from small_muse import small_config, small_tensors
+
+from muse.applied import fingerprint
+from muse.checkpoint import LAST
+from muse.device import Worker
+from muse.errors import UserError
+from search import worker
+from search.abroad import Abroad, bring_back, check_free
+from search.bucket import Checkpoints, Twin, at_hand, check_bucket
+from search.desk import Task
+from search.folder import Places, new_folder
+from search.keeper import Keeper
+from search.ledger import Ledger
+from search.searcher import Proposal
+from search.study import Study
+from search.view import View
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the server's sockets
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    with s3_server():
+        yield
+
+
+@pytest.fixture
+def url() -> str:
+    return f"s3://bucket/{uuid4().hex}"
+
+
+def names(url: str) -> set[str]:
+    """The files of a place in the bucket."""
+    with at_hand(url) as (folder, _):
+        return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_twin_becomes_what_the_folder_is(tmp_path: Path, url: str) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "model").write_text("a")
+    (tmp_path / LAST).write_text("1")
+    (tmp_path / f".{LAST}-0123").write_text("half")
+    twin = Twin(tmp_path, url)
+    twin.push()
+    assert names(url) == {"best/model", LAST}
+    (tmp_path / LAST).unlink()
+    (tmp_path / "best" / "model").write_text("better")
+    twin.push()
+    with at_hand(url) as (folder, _):
+        assert (folder / "best" / "model").read_text() == "better"
+        assert not (folder / LAST).exists()
+
+
+def test_only_what_has_changed_is_sent(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    twin = Twin(tmp_path, url)
+    twin.push()
+    sent: list[str] = []
+    monkeypatch.setattr(twin, "put", lambda name, _: sent.append(name))
+    (tmp_path / "b").write_text("bb")
+    twin.push()
+    assert sent == ["b"]
+
+
+def test_checkpoints_are_the_same_in_a_folder_and_in_a_bucket(tmp_path: Path, url: str) -> None:
+    for base in (str(tmp_path), url):
+        kept = Checkpoints(base)
+        place = kept.folder("a")
+        with at_hand(place) as (folder, twin):
+            (folder / "best").mkdir(parents=True)
+            (folder / "best" / "model").write_text("a")
+            (folder / LAST).write_text("1")
+            if twin:
+                twin.push()
+        assert kept.has("a", "best")
+        kept.drop_file("a", LAST)
+        kept.drop_file("a", LAST)  # gone already
+        assert (kept.has("a", LAST), kept.has("a", "best")) == (False, True)
+        kept.drop("a")
+        kept.drop("a")
+        assert not kept.has("a", "best")
+
+
+class Desk:
+    """A desk that ends a trial after some epochs, and notes what it is told."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs, self.told = epochs, []
+
+    def __getattr__(self, name: str) -> Any:
+        return SimpleNamespace(remote=lambda *given: self.hear(name, *given))
+
+    def hear(self, name: str, *given: Any) -> bool:
+        if name == "report":
+            self.told.append(given[1]["epoch"])
+        assert name != "fail", given
+        return len(self.told) < self.epochs
+
+
+def test_a_trial_goes_on_from_the_bucket_on_another_machine(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(worker, "prepared", lambda config: small_tensors(config, tmp_path / "c"))
+    config = small_config(train={"epochs": 3}).model_dump(mode="json")
+    task = Task("a", config, f"{url}/a", fingerprint=fingerprint(config))
+
+    worker.do(Desk(epochs=1), task, Worker())  # and its machine is gone
+    assert names(task.folder) >= {LAST, "best/model.safetensors"}
+    other = Desk(epochs=9)
+    worker.do(other, task, Worker())
+
+    assert other.told == [1, 2, 3]  # told of the last epoch again, trained two
+    assert LAST not in names(task.folder)
+    assert "best/model.safetensors" in names(task.folder)
+
+
+STUDY = Study.model_validate(
+    {
+        "name": "mine",
+        "preset": "tiny",
+        "budget": {"trials": 5, "epochs": 1},
+        "space": {"cross.theta": {"low": 0.0, "high": 0.5}},
+    }
+)
+
+
+def end_a_trial(root: Path, url: str) -> None:
+    """A study of which one trial has ended, and whose machine then is gone."""
+    with new_folder(root, STUDY, "abc", Places(storage=url)) as place:
+        ledger = Ledger(place.ledger)
+        view = View("mine", "valid_f1", Console(file=StringIO()))
+        abroad = Abroad(root, place.storage, place.ledger.url)
+        keeper = Keeper(STUDY, root, ledger, view, abroad)
+        begin = keeper.start("search", 5, [], 1.0)
+        config = begin(Proposal("search-0000", {"cross.theta": 0.1}, 0))
+        assert config["task"]["folder"] == f"{url}/trials/search-0000"
+        result = {"epoch": 1, "value": 0.5, "best": 0.5, "elapsed": 1.0}
+        trial = SimpleNamespace(config=config, last_result=result, error_file=None)
+        keeper.on_trial_result(0, [], trial, result)
+        keeper.on_trial_complete(0, [], trial)
+        begin(Proposal("search-0001", {"cross.theta": 0.3}, 0))
+        assert not keeper.broken
+        ledger.close()
+
+
+def test_a_new_head_takes_a_study_from_its_twin(tmp_path: Path, url: str) -> None:
+    end_a_trial(tmp_path / "first" / "mine", f"{url}/mine")
+    root = tmp_path / "second" / "mine"
+    bring_back(root, f"{url}/mine")
+    ended, begun = Ledger(root / "ledger.db").entries()
+    assert (ended.trial_id, ended.state, ended.value) == ("search-0000", "completed", 0.5)
+    # Else another would get its number, and its checkpoint.
+    assert (begun.trial_id, begun.state, begun.point) == (
+        "search-0001",
+        "running",
+        {"cross.theta": 0.3},
+    )
+    assert (root / "study.yaml").exists()
+    assert not (root / "trials").exists()  # workers fetch what they need
+
+
+def test_a_head_that_knows_more_keeps_what_it_knows(tmp_path: Path, url: str) -> None:
+    root = tmp_path / "mine"
+    end_a_trial(root, f"{url}/mine")
+    ledger = Ledger(root / "ledger.db")
+    ledger.ask("search-0002", "search", 0, {"cross.theta": 0.2}, 1)
+    ledger.close()
+    bring_back(root, f"{url}/mine")
+    assert len(Ledger(root / "ledger.db").entries()) == 3
+
+
+def test_a_place_with_a_study_is_not_taken_for_another(tmp_path: Path, url: str) -> None:
+    check_free(f"{url}/mine")
+    end_a_trial(tmp_path / "mine", f"{url}/mine")
+    with pytest.raises(UserError, match="a study stands here; --resume it or give another --name"):
+        check_free(f"{url}/mine")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("s3://nobucket/x", "nobucket/x: cannot be written .*NO_SUCH_BUCKET.*; make the bucket"),
+        ("gs://bucket/x", "give s3://BUCKET/FOLDER"),
+        ("s3://key:secret@bucket/x", "--storage bucket/x: give s3://BUCKET/FOLDER, without keys"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_one_line(given: str, told: str) -> None:
+    with pytest.raises(UserError, match=told) as error:
+        check_bucket(given)
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
