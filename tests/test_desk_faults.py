@@ -1,0 +1,293 @@
+"""The desk between drivers and pools, when workers are lost, fail or fall silent."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from desk_story import LOST, Clock, is_waiting, run, task
+
+from search.desk import BARREN, Desk, Patience
+from search.faults import Fault
+
+
+def test_a_trial_whose_pool_is_gone_is_taken_by_another_before_new_ones() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.put(task("b"))
+        await desk.take(0)
+        assert await desk.lose(0, LOST)
+        assert await desk.take(1) == task("a")
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        assert (await desk.next("a", 0))["attempts"] == 1
+
+    run(story())
+
+
+def test_seconds_of_earlier_attempts_count_and_those_of_waiting_do_not() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = Desk(max_failures=1, clock=clock)
+        await desk.put(task("a"))
+        await desk.take(0)
+        clock.now += 1
+        await desk.lose(0, LOST)
+        clock.now += 10
+        await desk.take(1)
+        clock.now += 2
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        assert (await desk.next("a", 0))["elapsed"] == 3
+
+    run(story())
+
+
+def test_a_fault_that_may_pass_gives_the_trial_back_until_it_failed_too_often() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        away = Fault("disk", "the storage was away", again=True)
+        await desk.put(task("a"))
+        await desk.put(task("b"))
+        for _ in range(2):
+            assert await desk.take(0) == task("a")
+            await desk.fail("a", away)
+        assert await desk.take(0) == task("b")
+        message = await desk.next("a", 0)
+        assert (message["kind"], message["attempts"]) == ("disk", 2)
+        assert message["failed"] == "the storage was away (attempt 2)"
+
+    run(story())
+
+
+def test_a_fault_that_cannot_pass_ends_the_trial_at_once() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=5)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.fail("a", Fault("diverged", "not finite in epoch 1"))
+        await desk.fail("a", Fault("error", "the other worker lost this one"))
+        message = await desk.next("a", 0)
+        assert (message["failed"], message["kind"]) == ("not finite in epoch 1", "diverged")
+        assert len(desk.jobs["a"].messages) == 1
+
+    run(story())
+
+
+def test_where_a_trial_runs_and_what_was_built_goes_with_all_its_messages() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.began("a", {"node": "host-1", "fingerprint": "abc"})
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        first = await desk.next("a", 0)
+        assert (first["node"], first["fingerprint"]) == ("host-1", "abc")
+        last = asyncio.create_task(desk.next("a", 1))
+        await report
+        await desk.fail("a", Fault("memory", "no memory"))
+        assert (await last)["node"] == "host-1"
+
+    run(story())
+
+
+PATIENCE = Patience(factor=3.0, first=60.0, least=5.0)
+
+
+async def started(clock: Clock) -> Desk:
+    """A desk whose only pool has two workers and a trial."""
+    desk = Desk(max_failures=1, patience=PATIENCE, clock=clock)
+    for worker in ("worker-0", "worker-1"):
+        await desk.join(0, worker)
+    await desk.put(task("a"))
+    await desk.take(0)
+    return desk
+
+
+async def epoch(desk: Desk, clock: Clock, number: int, seconds: float) -> None:
+    """Train an epoch and report it; the driver agrees."""
+    clock.now += seconds
+    report = asyncio.create_task(desk.report("a", {"epoch": number}))
+    await desk.next("a", number - 1)
+    following = asyncio.create_task(desk.next("a", number))
+    assert await report is True
+    following.cancel()
+
+
+async def hung_after(desk: Desk, clock: Clock, seconds: float) -> list[Any]:
+    clock.now += seconds
+    return await desk.hung()
+
+
+def test_silent_workers_are_named_once_and_the_trial_is_taken_up_again() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        assert await hung_after(desk, clock, 60) == []
+        assert await hung_after(desk, clock, 1) == ["worker-0", "worker-1"]
+        assert await hung_after(desk, clock, 1) == []
+        await desk.lose(0, LOST)  # what Ray says of killed workers
+        await desk.join(1, "worker-2")
+        assert await desk.take(1) == task("a")
+        assert await hung_after(desk, clock, 61) == ["worker-2"]
+        await desk.lose(1, LOST)
+        message = await desk.next("a", 0)
+        assert message["kind"] == "hung"
+        assert message["failed"] == "hung: no report for 61 s (attempt 2)"
+
+    run(story())
+
+
+def test_after_its_first_epoch_a_trial_may_be_silent_for_some_of_its_usual_epochs() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        for number, seconds in enumerate((30, 10, 10), start=1):
+            await epoch(desk, clock, number, seconds)
+        assert await hung_after(desk, clock, 29) == []
+        assert len(await hung_after(desk, clock, 2)) == 2
+
+    run(story())
+
+
+def test_short_epochs_leave_time_for_a_busy_machine() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        await epoch(desk, clock, 1, 0.1)
+        assert await hung_after(desk, clock, 4) == []
+        assert len(await hung_after(desk, clock, 2)) == 2
+
+    run(story())
+
+
+def test_a_trial_taken_up_again_has_time_to_start_and_learns_nothing_from_its_repeated_report() -> (
+    None
+):
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        await epoch(desk, clock, 1, 10)
+        await desk.lose(0, LOST)
+        await desk.join(1, "worker")
+        await desk.take(1)
+        assert await hung_after(desk, clock, 59) == []
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        await desk.next("a", 1)
+        assert desk.limit(desk.jobs["a"]) == 30
+
+    run(story())
+
+
+def test_workers_that_wait_for_their_driver_are_not_hung() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        await is_waiting(report)
+        assert await hung_after(desk, clock, 1000) == []
+        report.cancel()
+
+    run(story())
+
+
+def test_a_pool_without_work_for_long_goes_home() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1, patience=Patience(idle=0.05))
+        assert await desk.take(0) is None
+        await desk.put(task("a"))
+        assert await desk.take(1) == task("a")
+
+    run(story())
+
+
+def test_the_desk_tells_how_many_trials_wait_and_which_pools_have_started() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.join(7, "worker")
+        for name in "abc":
+            await desk.put(task(name))
+        assert await desk.demand() == (3, set())
+        await desk.take(7)
+        assert await desk.demand() == (2, {7})
+        await desk.lose(7, LOST)
+        assert await desk.demand() == (3, set())
+
+    run(story())
+
+
+def test_pools_that_are_lost_at_their_start_again_and_again_ask_for_no_more() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        told = [await desk.lose(number, LOST) for number in range(BARREN)]
+        assert told == [True] * (BARREN - 1) + [False]
+        assert await desk.demand() == (0, set())
+
+    run(story())
+
+
+def test_pools_that_are_lost_at_their_start_do_not_count_while_another_runs() -> None:
+    async def story() -> None:
+        desk = await started(Clock())
+        assert all([await desk.lose(number, LOST) for number in range(1, BARREN + 2)])
+
+    run(story())
+
+
+async def pool(desk: Desk, number: int, dice: random.Random, trained: list[str]) -> None:
+    """Trains each trial for up to three epochs, and loses its workers now and then."""
+    while (given := await desk.take(number)) is not None:
+        wanted = True
+        for epoch in (1, 2, 3):
+            await asyncio.sleep(dice.uniform(0, 0.002))
+            if dice.random() < 0.05:
+                break  # the workers are gone, nobody says goodbye
+            wanted = await desk.report(given.trial_id, {"epoch": epoch})
+            if not wanted:
+                break
+        else:
+            wanted = False
+        if not wanted:
+            trained.append(given.trial_id)
+            await desk.finish(given.trial_id, {})
+
+
+async def driver(desk: Desk, name: str, dice: random.Random) -> str:
+    """Reads the reports of a trial, and stops it now and then."""
+    await desk.put(task(name))
+    seen, end = 0, ""
+    while not end:
+        message = await desk.next(name, seen)
+        seen += 1
+        await asyncio.sleep(dice.uniform(0, 0.002))
+        if "finished" in message or "failed" in message:
+            end = "finished" if "finished" in message else "failed"
+        elif dice.random() < 0.2:
+            end = "stopped"
+    await desk.leave(name)
+    return end
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_pools_and_drivers_come_to_an_end_with_every_trial_done_once(seed: int) -> None:
+    async def story() -> tuple[list[str], list[str]]:
+        dice, trained = random.Random(seed), []
+        desk = Desk(max_failures=10)
+        pools = [asyncio.create_task(pool(desk, n, dice, trained)) for n in range(4)]
+        gate = asyncio.Semaphore(7)
+
+        async def one(number: int) -> str:
+            async with gate:
+                return await driver(desk, f"trial-{number}", dice)
+
+        ends = await asyncio.gather(*(one(number) for number in range(60)))
+        assert desk.jobs == {}
+        await desk.close()
+        await asyncio.gather(*pools)
+        return ends, trained
+
+    ends, trained = run(story())
+    assert len(trained) == len(set(trained))
+    assert ends.count("finished") > 0
+    assert ends.count("stopped") > 0
+    assert ends.count("finished") <= len(trained) <= 60
