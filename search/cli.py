@@ -133,8 +133,7 @@ def command(options: argparse.Namespace) -> int:
     phases = chosen_phases(options.phases)  # a mistake is told before anything is read
     if ":/" in str(options.output):  # a path folds the two strokes of an address into one
         raise UserError(
-            f"--output {options.output}: is an address; give a folder, on a cluster one that all "
-            "nodes mount"
+            f"--output {options.output}: is an address; give a folder, and the address to --storage"
         )
     given = overrides(options)
     if options.resume and options.experiment is None:  # the stored study rules, whatever it is

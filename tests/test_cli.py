@@ -53,7 +53,7 @@ def test_an_output_that_is_an_address_is_told_and_makes_no_folder_of_that_name(
     assert main(["--output", "s3://bucket/results"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "give a folder, on a cluster one that all nodes mount" in error
+    assert "give a folder, and the address to --storage" in error
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from muse.errors import UserError
 from search.cluster_check import launcher, rayjob
 from search.cluster_check.aws import UNCHECKED, can_check_nodes
-from search.cluster_check.files import asked_ray, read, unfilled
+from search.cluster_check.files import absent, asked_ray, read, unfilled
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,7 +19,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument(
-        "--template", action="store_true", help="the file is still to be filled in: marks may stand"
+        "--template",
+        action="store_true",
+        help="the file is still to be filled in: marks may stand, what it mounts may be missing",
     )
     return parser
 
@@ -33,6 +35,7 @@ def problems(file: Path, *, template: bool) -> Iterator[str]:
     text, content = read(file)
     if not template:
         yield from unfilled(text)
+        yield from absent(content)
     find = rayjob.problems if "kind" in content else launcher.problems
     yield from find(content, asked_ray())
 

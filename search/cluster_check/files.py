@@ -51,6 +51,14 @@ def unfilled(text: str) -> Iterator[str]:
             yield f"line {number}: '{found[0]}' only holds the place; give your own value"
 
 
+def absent(content: dict[str, Any]) -> Iterator[str]:
+    """Files that a cluster should get, and that are not here."""
+    mounts = content.get("file_mounts")
+    for there, here in mounts.items() if isinstance(mounts, dict) else ():
+        if not Path(str(here)).expanduser().exists():
+            yield f"file_mounts.{there}: there is no '{here}' here"
+
+
 def asked_ray() -> Version:
     """The version of Ray that the project asks for, the lowest that it allows."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
