@@ -131,6 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
 def command(options: argparse.Namespace) -> int:
     """Do what the options say."""
     phases = chosen_phases(options.phases)  # a mistake is told before anything is read
+    if ":/" in str(options.output):  # a path folds the two strokes of an address into one
+        raise UserError(
+            f"--output {options.output}: is an address; give a folder, and the address to --storage"
+        )
     given = overrides(options)
     if options.resume and options.experiment is None:  # the stored study rules, whatever it is
         study = read_study(QUICKSTART, {key: given[key] for key in ("name",) if key in given})

@@ -46,6 +46,17 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert not output.exists()
 
 
+def test_an_output_that_is_an_address_is_told_and_makes_no_folder_of_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--output", "s3://bucket/results"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "give a folder, and the address to --storage" in error
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_output_that_cannot_be_made_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

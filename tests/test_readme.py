@@ -48,27 +48,3 @@ def test_what_a_document_links_to_is_there(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8"))
     for target in targets:
         assert target.startswith("http") or (document.parent / target).exists(), target
-
-
-def test_the_cluster_file_passes_rays_own_checks() -> None:
-    import yaml
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    cluster = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
-    validate_config(prepare_config(cluster))
-    head = cluster["available_node_types"][cluster["head_node_type"]]
-    assert head["resources"] == {"CPU": 0, "GPU": 0}  # no trial lands there
-    for node in cluster["available_node_types"].values():
-        assert {"ImageId", "KeyName", "IamInstanceProfile"} <= node["node_config"].keys()
-
-
-def test_the_cluster_runs_the_ray_that_the_project_asks_for() -> None:
-    import tomllib
-
-    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    minimum = next(line for line in asked if line.startswith("ray[")).partition(">=")[2]
-    pinned = re.search(
-        r"ray\[default,tune,train\]==(\d+\.\d+)", (ROOT / "cluster.yaml").read_text()
-    )
-    assert pinned is not None
-    assert pinned[1] == minimum

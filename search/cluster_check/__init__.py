@@ -1,0 +1,1 @@
+"""Checks a cluster file without any cloud: `python -m search.cluster_check cluster.yaml`."""
