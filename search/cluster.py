@@ -1,11 +1,13 @@
 """Connect to Ray, ship our own code to it, and keep worker groups that outlive their trials."""
 
+import os
 import signal
 import socket
 import subprocess
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,11 +58,19 @@ def connect(address: str | None) -> None:
     try:
         ray.init(address=address or "local", **options)
         signal.signal(signal.SIGTERM, ending)  # Ray's own leaves no time for an orderly end
+        hide_token()
     except ConnectionError as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers there; start one with 'ray up' or "
             "'ray start --head', or leave --address out to use this machine."
         ) from error
+
+
+def hide_token() -> None:
+    """Keep Ray's token from other users of this machine: Ray makes it readable for all."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
+    with suppress(OSError):  # there is none, or it is not ours
+        token.chmod(0o600)
 
 
 def check_answer(address: str) -> None:

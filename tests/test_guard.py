@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from search import guard
+from search.cluster import hide_token
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -80,3 +82,14 @@ def test_the_guard_notices_that_its_search_was_killed() -> None:
         driver.kill()
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_rays_token_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    token.chmod(0o644)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+    hide_token()
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    token.unlink()
+    hide_token()  # where there is none, nothing happens
