@@ -4,7 +4,6 @@ Files go there and come back through pyarrow, which Ray brings along. It takes i
 AWS's own tools do (environment, profile, the machine's role), never from an address.
 """
 
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 from pyarrow import fs
 
 from muse.errors import UserError
+from search.scratch import scratch
 
 HERE = fs.LocalFileSystem()
 
@@ -137,8 +137,8 @@ def at_hand(place: str) -> Iterator[tuple[Path, Twin | None]]:
     if not is_bucket(place):
         yield Path(place), None
         return
-    with tempfile.TemporaryDirectory(prefix="muse-trial-") as scratch:
-        folder = Path(scratch) / place.rpartition("/")[2]
+    with scratch() as root:
+        folder = root / place.rpartition("/")[2]
         folder.mkdir()
         twin = Twin(folder, place)
         twin.pull()

@@ -1,7 +1,5 @@
 """A list of proposals, or Optuna's, through Ray Tune to the worker groups."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from muse.errors import UserError
 from search.cluster import HEAD, Cluster
 from search.keeper import Keeper
+from search.scratch import scratch
 from search.searcher import Listed, Unsaved
 from search.trial import AsManyAsFit, drive
 
@@ -49,8 +48,7 @@ def tune_phase(
         UserError: trial after trial failed, or nothing can be put on record any more.
     """
     driver = tune.with_parameters(drive, desk=cluster.desk)
-    scratch = tempfile.mkdtemp(prefix="muse-tune-")  # Tune insists; the ledger has all of it
-    try:
+    with scratch() as folder:  # Tune insists on one; the ledger has all of it
         tune.Tuner(
             tune.with_resources(driver, {"cpu": 0, HEAD: 0.001}),
             tune_config=tune.TuneConfig(
@@ -60,11 +58,9 @@ def tune_phase(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                storage_path=scratch, callbacks=[keeper], stop=GivenUp(keeper), verbose=0
+                storage_path=str(folder), callbacks=[keeper], stop=GivenUp(keeper), verbose=0
             ),
         ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     if keeper.broken:
         raise UserError(keeper.broken)
     keeper.table()
