@@ -1,6 +1,5 @@
 """A study whose folder has a twin in a bucket: a new head node takes it up from there."""
 
-import tempfile
 import time
 from pathlib import Path
 
@@ -9,7 +8,9 @@ from sqlalchemy.engine import URL
 from muse.errors import UserError
 from search.bucket import HERE, Twin, check_bucket, copy
 from search.copies import save_copy, take_copy
+from search.faults import wait_for_storage
 from search.schema import sqlite_file
+from search.scratch import scratch
 
 STAY = {"trials", ".ray", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
 """What is not sent as it stands: trials send theirs, the ledger may be in the midst of a line."""
@@ -34,11 +35,23 @@ class Abroad:
         self.sent = 0.0
 
     def send(self, everything: bool = False) -> None:
-        """Send the ledger, and now and then the rest."""
+        """Send the ledger, and now and then the rest; a bucket that is away is waited for.
+
+        Raises:
+            OSError: it stayed away for a minute.
+        """
+        try:
+            self.try_to_send(everything)
+        except OSError:
+            if not wait_for_storage(self.url):
+                raise
+            self.try_to_send(everything)
+
+    def try_to_send(self, everything: bool) -> None:
         if self.file is not None:
-            with tempfile.TemporaryDirectory() as scratch:
-                save_copy(self.file, Path(scratch) / "ledger.db")
-                self.twin.put("ledger.db", Path(scratch) / "ledger.db")
+            with scratch() as root:
+                save_copy(self.file, root / "ledger.db")
+                self.twin.put("ledger.db", root / "ledger.db")
         if everything or time.monotonic() - self.sent > SEND_AFTER:
             self.twin.push()
             self.sent = time.monotonic()
@@ -78,8 +91,8 @@ def bring_back(root: Path, url: str) -> None:
         root.mkdir(parents=True, exist_ok=True)
         Twin(root, url, {"trials"}).pull()
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        theirs = Path(scratch) / "ledger.db"
+    with scratch() as here:
+        theirs = here / "ledger.db"
         twin = Twin(root, url)
         if twin.there.get_file_info(f"{twin.root}/ledger.db").is_file:
             copy(twin.there, f"{twin.root}/ledger.db", HERE, str(theirs))
