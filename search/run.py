@@ -1,6 +1,8 @@
 """Start a search, as in `python search/run.py experiments/twitter2015.yaml`."""
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 if not __package__:  # run as a file: look in the checkout, not in search/ itself
@@ -8,5 +10,20 @@ if not __package__:  # run as a file: look in the checkout, not in search/ itsel
 
 from search.cli import main
 
+
+def leave(status: int) -> None:
+    """End this process with an exit status.
+
+    A worker group on a lost machine may keep its thread waiting inside Ray for ever. All is
+    written by now, but Python's own end pulls the ground from under such a thread, which then
+    crashes, and the finished search with it.
+    """
+    if all(not thread.daemon for thread in threading.enumerate()):
+        raise SystemExit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    leave(main())

@@ -1,6 +1,8 @@
 """Arguments in, exit status out."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,3 +156,27 @@ def test_the_price_of_a_dry_run_bounds_what_is_trained(knob: dict[str, Any]) -> 
     best = replace(BEST, point={**POINT, "train.batch_size": 4})
     _, after = most_runs(study)
     assert len(sweep(study, best, 3, 3)) + 9 + 1 <= after
+
+
+WAITING = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from search.run import leave
+if sys.argv[2] == "thread":
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print("the end")
+import atexit
+atexit.register(print, "Python's own end")
+leave(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [("nothing", "the end\nPython's own end\n"), ("thread", "the end\n")]
+)
+def test_a_thread_that_waits_for_ever_does_not_touch_the_end(left: str, told: str) -> None:
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING, root, left], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, told)
