@@ -50,21 +50,25 @@ def effects(axes: Axes, findings: Findings) -> None:
     axes.set_xlim(0, 1.35 * max(longest, LEAST_SPAN / 2))
     for row, curve in enumerate(findings.curves):
         bar(axes, row, curve)
-    if any(curve.resolution is not None for curve in findings.curves):
-        label = "smallest difference that can be seen"
+    if any(curve.verdict == "flat" for curve in findings.curves):
+        label = "flat: differences above are excluded, 95 % (arrow: beyond this axis)"
         axes.plot([], [], "|", color="black", ms=12, mew=2, label=label)
 
 
 def bar(axes: Axes, row: int, curve: Curve) -> None:
-    """One curve's effect, and the smallest difference that its runs can show."""
+    """One curve's effect and, where it is flat, what it may hide."""
     colour, hatch = LOOKS[curve.verdict]
     effect = curve.effect or 0.0
     axes.barh(row, effect, 0.62, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
-    if curve.resolution is not None:
-        axes.plot([curve.resolution], [row], "|", color="black", ms=15, mew=2)
+    end = axes.get_xlim()[1]
+    bound = (curve.excluded_above or 0.0) if curve.verdict == "flat" else 0.0
+    if bound > end:
+        axes.plot([end], [row], ">", color="black", ms=7, clip_on=False)
+    elif bound:
+        axes.plot([bound], [row], "|", color="black", ms=15, mew=2)
     told = "no score" if curve.effect is None else f"{curve.effect:.2g}"
     edge = ", best at the edge" if curve.alarm else ""
-    where = max(effect, curve.resolution or 0.0)
+    where = effect if bound > end else max(effect, bound)
     text = f"{told}  {curve.verdict}{edge}"
     axes.annotate(text, (where, row), (5, 0), textcoords="offset points", va="center", size=8)
 

@@ -82,8 +82,8 @@ def doubt(curve: Curve, findings: Findings) -> str:
         return NO_SCORE
     if few_seeds(findings):
         return f"means span {curve.effect:.2g}; {ONE_SEED}"
-    unseen = curve.resolution if curve.verdict in ("flat", "sensitive") else None
-    told = "" if unseen is None else f"; differences below about {unseen:.2g} cannot be seen"
+    bound = curve.excluded_above if curve.verdict == "flat" else None
+    told = "" if bound is None else f"; differences above {bound:.2g} are excluded (95 %)"
     return f"means span {curve.effect:.2g}{told}"
 
 

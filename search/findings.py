@@ -71,8 +71,8 @@ class Curve:
     effect: float | None
     """Highest mean minus lowest mean, in units of the score."""
 
-    resolution: float | None
-    """Half the width of a difference's interval: smaller differences stay unseen."""
+    excluded_above: float | None
+    """Larger differences from the incumbent are excluded by every value's 95 % interval."""
 
     safe: tuple[Value, ...]
     """Neighbouring values, the incumbent's among them, that are not worse than it by more than the

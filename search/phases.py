@@ -148,10 +148,11 @@ def notes(best: Mapping[str, Any]) -> list[str]:
         return []
     test = final["test"]
     if isinstance(test, Mapping):
-        test = "on test " + ", ".join(f"{name} {value:.4f}" for name, value in test.items())
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
+        test = f"on test, scored once, {scores}"
     return [
         f"Final training ({final['trial_id']}), all workers together: {best['metric']} "
-        f"{final['value']:.4f}; {test}. The test split was scored once."
+        f"{final['value']:.4f}; {test}."
     ]
 
 

@@ -41,7 +41,8 @@ def scale(axes: Axes, curve: Curve) -> None:
     margin = 0.05 * (high - low) or 0.5
     axes.set_xlim(low - margin, high + margin)
     whole = isinstance(knob, Whole)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+    steps = [1, 2, 2.5, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=whole, steps=steps, min_n_ticks=1))
 
 
 def log_ticks(axes: Axes, low: float, high: float) -> None:

@@ -70,7 +70,7 @@ def raw_curve(
         levels(runs, values, best[name], floor),
         verdict="unjudged",
         effect=None,
-        resolution=None,
+        excluded_above=None,
         safe=(),
     )
 

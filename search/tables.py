@@ -18,7 +18,7 @@ SUMMARY_COLUMNS = (
     "knob",
     "verdict",
     "effect",
-    "resolution",
+    "excluded_above",
     "best_value",
     "incumbent_value",
     "safe_low",
@@ -71,7 +71,7 @@ def summary(curve: Curve, findings: Findings) -> list[object]:
         curve.name,
         curve.verdict,
         curve.effect,
-        curve.resolution,
+        curve.excluded_above,
         best.value if best else None,
         curve.incumbent,
         *safe,
@@ -89,12 +89,12 @@ def bounds(found: Importance | None) -> list[float | None]:
 
 def ranking(findings: Findings) -> Rows:
     """The settings, the strongest first, for a reader."""
-    head = ["setting", "verdict", "effect", "resolution", "incumbent", "best", "safe"]
+    head = ["setting", "verdict", "effect", "excluded above", "incumbent", "best", "safe"]
     shown = bool(findings.ped_anova or findings.fanova)
     rows = [[*head, *(["PED-ANOVA", "fANOVA", "disagree"] if shown else [])]]
     for curve in findings.curves:
         best = best_level(curve)
-        row = [title(curve.name), curve.verdict, score(curve.effect), score(curve.resolution)]
+        row = [title(curve.name), curve.verdict, score(curve.effect), score(curve.excluded_above)]
         row += [number(curve.incumbent), number(best.value) if best else "-", safe_range(curve)]
         if shown:
             shares = (findings.ped_anova.get(curve.name), findings.fanova.get(curve.name))

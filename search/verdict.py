@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from statistics import median
 
 from search.findings import Curve, Level, Verdict
 from search.inference import holm
@@ -36,7 +35,7 @@ def judge(
             found,
             verdict=verdict(levels, gain, noise),
             effect=effect(levels),
-            resolution=resolution(levels),
+            excluded_above=excluded_above(levels),
             safe=safe(levels, curve.incumbent, noise),
         )
         judged.append(replace(found, alarm=alarm(found, point, study)))
@@ -68,14 +67,10 @@ def effect(levels: Sequence[Level]) -> float | None:
     return max(means) - min(means) if means else None
 
 
-def resolution(levels: Sequence[Level]) -> float | None:
-    """Half the width of a typical interval of a difference, the median one."""
-    widths = [
-        (level.difference_high - level.difference_low) / 2
-        for level in levels
-        if level.difference_low is not None and level.difference_high is not None
-    ]
-    return median(widths) if widths else None
+def excluded_above(levels: Sequence[Level]) -> float | None:
+    """The end of a difference's interval that lies farthest from none."""
+    ends = [end for v in levels for end in (v.difference_low, v.difference_high) if end is not None]
+    return max(map(abs, ends)) if ends else None
 
 
 def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tuple[Value, ...]:

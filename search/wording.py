@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice, short
+from search.verdict import MOST
 from search.view import number
 
 SYMBOLS = {"theta": "θ", "mu": "μ", "eta": "η", "alpha": "α", "beta": "β"}  # noqa: RUF001
@@ -117,10 +118,14 @@ def reading(curve: Curve, findings: Findings) -> str:
         f"reach from {score(worst.mean)} at {number(worst.value)} to {score(best.mean)} at "
         f"{number(best.value)}.",
         "flat": "Flat: no value differs from the incumbent beyond chance. "
-        + unseen(curve.resolution, len(findings.seeds)),
+        + unseen(curve, findings),
         "unjudged": f"Not judged, {unjudged(findings)}. The means reach from {score(worst.mean)} "
         f"to {score(best.mean)}.",
     }[curve.verdict]
+    if len(curve.levels) == 1:
+        told = (
+            f"Not judged: beside the incumbent's other values only {number(best.value)} is legal."
+        )
     safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
     return " ".join([told, *failures(curve), *safe])
 
@@ -135,7 +140,8 @@ def fall(curve: Curve, worst: Level) -> str:
 
 def unjudged(findings: Findings) -> str:
     """Why a curve with scores has no verdict."""
-    return "since one seed tells nothing of chance" if few_seeds(findings) else "for want of runs"
+    few = "since one seed tells nothing of chance"
+    return few if few_seeds(findings) else "for want of runs or of legal values"
 
 
 def surviving(curve: Curve) -> str:
@@ -144,14 +150,29 @@ def surviving(curve: Curve) -> str:
     return f"{count} of {len(curve.levels)} values {'differs' if count == 1 else 'differ'}"
 
 
-def unseen(resolution: float | None, seeds: int) -> str:
-    """What a flat curve cannot exclude."""
-    if resolution is None:
-        return "How small a difference could have been seen is not known."
-    return (
-        f"No difference larger than about {resolution:.2g} shows; a smaller one could not have "
-        f"been seen with {seeds} seeds."
-    )
+def unseen(curve: Curve, findings: Findings) -> str:
+    """What a flat curve may hide."""
+    if curve.excluded_above is None:
+        return "How large a difference it may hide is not known."
+    if is_blind(curve, findings):
+        return (
+            f"But with {len(findings.seeds)} seeds the intervals do not even exclude "
+            f"{half(findings)}: this tells nothing."
+        )
+    return f"Every value's 95 % interval excludes differences above {curve.excluded_above:.2g}."
+
+
+def is_blind(curve: Curve, findings: Findings) -> bool:
+    """Whether a flat curve's intervals leave open that it is a cliff."""
+    gain = findings.mean - findings.baseline
+    bound = curve.excluded_above
+    return curve.verdict == "flat" and bound is not None and bound > MOST * gain
+
+
+def half(findings: Findings) -> str:
+    """What makes a cliff."""
+    gain = findings.mean - findings.baseline
+    return f"the loss of half of what training gains ({MOST * gain:.2g})"
 
 
 def failures(curve: Curve) -> list[str]:
@@ -174,8 +195,13 @@ def headline(findings: Findings) -> list[str]:
         lines.append(f"Handle with care, a wrong value ruins the score: {names(groups['cliff'])}.")
     if groups["sensitive"]:
         lines.append(f"Worth tuning: {names(groups['sensitive'])}.")
-    if groups["flat"]:
-        lines.append(f"No effect seen: {names(groups['flat'])}. {blind(groups['flat'])}")
+    dark = [curve for curve in groups["flat"] if is_blind(curve, findings)]
+    seeing = [curve for curve in groups["flat"] if not is_blind(curve, findings)]
+    if seeing:
+        lines.append(f"No effect seen: {names(seeing)}. {limits(seeing)}")
+    if dark:
+        few = f"Too few runs to tell: {names(dark)}"
+        lines.append(f"{few}. There not even {half(findings)} is excluded.")
     if groups["unjudged"]:
         lines.append(f"Not judged, {unjudged(findings)}: {names(groups['unjudged'])}.")
     return [*lines, best_line(findings)]
@@ -194,14 +220,14 @@ def spanned(name: str, effect: float | None) -> str:
     return f"{name[:-1]}; {span})" if name.endswith(")") else f"{name} ({span})"
 
 
-def blind(curves: Sequence[Curve]) -> str:
-    """What flat curves, all together, cannot exclude."""
-    known = sorted((c.resolution, title(c.name)) for c in curves if c.resolution is not None)
+def limits(curves: Sequence[Curve]) -> str:
+    """What flat curves, each of them, may hide."""
+    known = [(c.excluded_above, title(c.name)) for c in curves if c.excluded_above is not None]
     if not known:
-        return unseen(None, 0)
-    (least, sharp), (most, dull) = known[0], known[-1]
+        return "How large a difference they may hide is not known."
+    (least, sharp), (most, dull) = min(known), max(known)
     size = f"{most:.2g}" if most < 2 * least else f"{least:.2g} ({sharp}) to {most:.2g} ({dull})"
-    return f"Differences smaller than about {size} could not have been seen."
+    return f"Their 95 % intervals exclude differences above {size}."
 
 
 def best_line(findings: Findings) -> str:

@@ -74,7 +74,7 @@ def level(value: Value, runs: Sequence[Run], centre: dict[int, float], survives:
     else:
         ends = (difference - half, difference + half)
     found = mean(scores) if scores else None
-    return Level(value, scores, failed, found, low, high, difference, *ends, p, survives)
+    return Level(value, scores, failed, found, low, high, difference, *ends, p, survives=survives)
 
 
 def build_curve(  # noqa: PLR0913, PLR0917
@@ -97,7 +97,7 @@ def build_curve(  # noqa: PLR0913, PLR0917
     means = [found.mean for found in levels if found.mean is not None]
     own = {
         "effect": max(means) - min(means) if means else None,
-        "resolution": 0.012 if len({r.seed for r in runs}) > 1 else None,
+        "excluded_above": 0.012 if len({r.seed for r in runs}) > 1 else None,
         "safe": safe(levels, incumbent),
     }
     return Curve(name, knob, incumbent, tuple(runs), tuple(levels), verdict, **{**own, **fields})

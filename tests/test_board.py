@@ -213,7 +213,7 @@ def test_the_verdict_the_alarm_and_the_steps_stand_in_words(curves: EventAccumul
     assert told.startswith("**η (eta): sensitive**")
     assert ALARM in told
     assert "| step | value |" in told
-    assert "could not have been seen" in words(curves, "verdict/alpha")
+    assert "excludes differences above" in words(curves, "verdict/alpha")
     assert "| revision | 0a1b2c3 |" in words(curves, "findings")
 
 

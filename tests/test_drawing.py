@@ -105,6 +105,9 @@ def test_a_narrow_log_range_has_ticks_too() -> None:
 def test_whole_numbers_have_whole_ticks() -> None:
     axes = rendered(draw_curve(curve_of("cross.mu", "flat"), FINDINGS))
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    alone = rendered(draw_curve(curve([3], [0.5], Whole(low=3, high=3), 3), FINDINGS))
+    low, high = alone.get_xlim()
+    assert [tick for tick in alone.get_xticks() if low <= tick <= high] == [3]
 
 
 def test_names_stand_side_by_side_without_a_line() -> None:

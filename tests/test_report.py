@@ -91,7 +91,7 @@ def test_the_report_holds_all_that_it_promises(folder: Path, name: str) -> None:
         "Best configuration (search-0004)",
         "On the test split: F1 0.7012.",
         "try a range up to 8",
-        "No difference larger than about 0.012 shows",
+        "interval excludes differences above 0.012",
         "survives Holm",
         "PED-ANOVA",
         "1 h 05 min",

@@ -46,7 +46,7 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path: Path) -> None:
     write_summary(one_seed(), tmp_path / "summary.csv")
     with (tmp_path / "summary.csv").open() as stream:
         row = next(csv.DictReader(stream))
-    assert (row["resolution"], row["ped_anova"], row["fanova_high"]) == ("", "", "")
+    assert (row["excluded_above"], row["ped_anova"], row["fanova_high"]) == ("", "", "")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sample_entries import POINT, SPACE, sample_study
 from search.findings import Curve, Level
 from search.space import Point, Value
 from search.study import Study
-from search.verdict import effect, judge, resolution, safe, verdict
+from search.verdict import effect, excluded_above, judge, safe, verdict
 
 GAIN, FLOOR = 0.6, 0.02
 
@@ -85,19 +85,17 @@ def test_one_seed_is_unjudged() -> None:
 def test_a_setting_without_runs_is_unjudged() -> None:
     assert verdict([], GAIN, FLOOR) == "unjudged"
     assert effect([]) is None
-    assert resolution([]) is None
+    assert excluded_above([]) is None
 
 
 def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
     assert effect([level(1, 0.6), level(2, None, failed=3), level(3, 0.2)]) == pytest.approx(0.4)
 
 
-def test_the_resolution_is_half_the_median_interval() -> None:
-    """One value that collapsed, and is compared with less, does not speak for the others."""
-    collapsed = level(4, 0.0, -0.6, difference_low=-1.6, difference_high=0.4)
+def test_what_a_curve_excludes_is_the_farthest_end_of_its_intervals() -> None:
     wide = level(3, 0.5, -0.1, difference_low=-0.3, difference_high=0.1)
     narrow = level(2, 0.6, 0.0, difference_low=-0.1, difference_high=0.1)
-    assert resolution([level(1, 0.6), narrow, wide, collapsed]) == pytest.approx(0.2)
+    assert excluded_above([level(1, 0.6), narrow, wide]) == pytest.approx(0.3)
 
 
 def test_the_safe_range_is_contiguous_around_the_incumbent() -> None:

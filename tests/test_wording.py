@@ -46,11 +46,11 @@ def test_words_are_listed() -> None:
     assert [listed(words) for words in ([], ["a"], ["a", "b", "c"])] == ["", "a", "a, b and c"]
 
 
-def test_flat_says_what_could_not_have_been_seen() -> None:
+def test_flat_says_what_it_may_hide() -> None:
     told = reading(curve_of("cross.mu", "flat"), FINDINGS)
     assert told.startswith("Flat: no value differs from the incumbent beyond chance.")
-    assert "No difference larger than about 0.012 shows" in told
-    assert "not known" in reading(curve_of("cross.mu", "flat", resolution=None), FINDINGS)
+    assert "excludes differences above 0.012." in told
+    assert "not known" in reading(curve_of("cross.mu", "flat", excluded_above=None), FINDINGS)
 
 
 def test_sensitive_says_how_many_values_and_how_far() -> None:
@@ -87,9 +87,20 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     care, tune, flat, best = headline(FINDINGS)
     assert "β (beta; span 0.43) and learning rate (span 0.078)" in care
     assert "θ (theta" in tune
-    assert "Differences smaller than about 0.012 could not have been seen." in flat
+    assert "Their 95 % intervals exclude differences above 0.012." in flat
     assert "θ (theta) 0.1" in best
     assert "over 3 seeds, noise floor 0.006" in best
+
+
+def test_flat_for_want_of_runs_is_not_called_no_effect() -> None:
+    blind = [replace(c, excluded_above=0.5) if c.name == "cross.mu" else c for c in FINDINGS.curves]
+    found = replace(FINDINGS, curves=tuple(blind))
+    lines = headline(found)
+    assert any(line.startswith("No effect seen: ") and "μ" not in line for line in lines)
+    few = next(line for line in lines if line.startswith("Too few runs to tell: μ (mu"))
+    assert "not even the loss of half of what training gains (0." in few
+    mu = next(curve for curve in found.curves if curve.name == "cross.mu")
+    assert "this tells nothing" in reading(mu, found)
 
 
 def test_the_headline_of_one_seed_judges_nothing() -> None:
