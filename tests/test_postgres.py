@@ -1,16 +1,11 @@
 """The ledger in a real PostgreSQL server, started for these tests on a socket of its own."""
 
-import importlib.util
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import LACKING, Server, postgres_server
 
 from muse.errors import UserError
 from search.folder import Places, new_folder, old_folder, stored
@@ -18,63 +13,17 @@ from search.ledger import Address, Ledger, Word
 from search.schema import read_url
 from search.study import Study
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) + [
-    Path(found).parent for found in [shutil.which("initdb")] if found
-]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not BINARIES, reason="PostgreSQL's server (initdb, pg_ctl) is not here"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("psycopg") is None, reason="psycopg is not here ([postgres])"
-    ),
+    pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
 ]
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 
 
-class Server:
-    """A server that listens on a Unix socket in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # The server refuses to be root, so root lends it the name of nobody.
-        self.user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-            self.user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        self.call("initdb", "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8")
-
-    def call(self, program: str, *words: str) -> None:
-        command = [str(BINARIES[-1] / program), "-D", str(self.folder / "data"), *words]
-        subprocess.run(
-            command,
-            cwd=self.folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self.user,
-        )
-
-    def start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder}"
-        self.call("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        self.call("pg_ctl", "-w", "-m", "immediate", "stop")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://postgres@/postgres?host={self.folder}"
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    folder = Path(tempfile.mkdtemp(prefix="muse-postgres-"))
-    made = Server(folder)
-    made.start()
-    yield made
-    made.stop()
-    shutil.rmtree(folder)
+    with postgres_server() as made:
+        yield made
 
 
 def fill(ledger: Ledger) -> None:

@@ -1,42 +1,18 @@
 """The README's first command and what stands around it, as a user runs them: in processes."""
 
-import csv
 import json
 import os
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
-from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
-from s3_server import s3_server
+from studies import ROOT, SMALL, command, rows, run, wait_for_epochs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-ROOT = Path(__file__).parents[2]
-SMALL = ["--trials", "4", "--epochs", "3", "--phases", "search"]
-"""A search that takes well under a minute."""
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "search/run.py", *arguments]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=800, check=False
-    )
-
-
-def rows(study: Path) -> list[dict[str, str]]:
-    with (study / "trials.csv").open(encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 @pytest.fixture(scope="module")
@@ -112,25 +88,15 @@ def test_one_stream_alone_stays_near_its_ceiling(task: str, inputs: str, tmp_pat
     assert 0.4 < best["value"] < 0.6  # both streams together reach 0.9 and more
 
 
-def epochs_on_record(file: Path) -> int:
-    """Epochs in a ledger that its owner may be making at this moment."""
-    if not file.exists():
-        return 0
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
-        try:
-            return int(ledger.execute("select count(*) from reports").fetchone()[0])
-        except sqlite3.OperationalError:  # it has no tables yet, or is being written
-            return 0
-
-
-def wait_for_epochs(study: Path, epochs: int, process: subprocess.Popen[str]) -> None:
-    """Until so many epochs are on record."""
-    for _ in range(1200):
-        assert process.poll() is None, process.communicate()
-        if epochs_on_record(study / "ledger.db") >= epochs:
-            return
-        time.sleep(0.1)
-    pytest.fail("no epoch was reported in two minutes")
+def other_data_is_refused(study: Path) -> None:
+    """A study whose data is another than it was is not resumed, and stays as it is."""
+    file = study / "study.yaml"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace("synthetic_tweets: 256", "synthetic_tweets: 96"))
+    done = run("--output", str(study.parent), "--resume")
+    assert done.returncode == 2
+    assert "data changed" in done.stderr
+    file.write_text(before)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +122,7 @@ def test_an_interrupted_study_resumes_with_its_exact_budget(
     assert process.returncode == status
     assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
     finished = {r["trial_id"]: r for r in rows(study)} if (study / "trials.csv").exists() else {}
+    other_data_is_refused(study)
     done = run(*where, "--resume", "--phases", "search")
     assert done.returncode == 0, done.stderr
     after = {row["trial_id"]: row for row in rows(study)}
@@ -164,45 +131,6 @@ def test_an_interrupted_study_resumes_with_its_exact_budget(
     for trial_id, row in finished.items():
         if row["state"] != "running":
             assert after[trial_id] == row  # not trained again
-
-
-def test_a_study_in_a_bucket_goes_on_when_its_machine_is_gone(tmp_path: Path) -> None:
-    with s3_server():
-        lost, new = tmp_path / "lost", tmp_path / "new"
-        there = ["--storage", "s3://bucket/studies"]
-        with subprocess.Popen(
-            command("--output", str(lost), *there, *SMALL, "--set", "scheduler.name=none"),
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            wait_for_epochs(lost / "quickstart", 8, process)
-            process.kill()
-        assert not (lost / "quickstart" / "trials").exists()  # checkpoints went to the bucket
-        before = [row for row in rows(lost / "quickstart") if row["state"] == "completed"]
-        shutil.rmtree(lost)
-        done = run("--output", str(new), *there, "--resume", "--phases", "search")
-        assert done.returncode == 0, done.stderr
-        after = rows(new / "quickstart")
-        assert [row["state"] for row in after] == ["completed"] * 4
-        assert all(row in after for row in before)  # none was trained again
-        assert (new / "quickstart" / "best" / "model.safetensors").exists()
-
-
-def test_changed_data_is_not_resumed(tmp_path: Path) -> None:
-    where = ["--output", str(tmp_path)]
-    study = tmp_path / "quickstart"
-    with subprocess.Popen(
-        command(*where, *SMALL), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        wait_for_epochs(study, 1, process)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
-    text = (study / "study.yaml").read_text(encoding="utf-8")
-    (study / "study.yaml").write_text(text.replace("synthetic_tweets: 256", "synthetic_tweets: 96"))
-    done = run(*where, "--resume")
-    assert done.returncode == 2
-    assert "data changed" in done.stderr
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -237,32 +165,6 @@ def test_two_workers_train_each_trial_together(tmp_path: Path) -> None:
         assert float(row["device_seconds"]) == pytest.approx(2 * float(row["seconds"]), abs=0.01)
 
 
-def test_a_ledger_on_a_full_disk_is_one_line_and_the_study_resumes(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no leave to mount a small disk")
-    try:
-        ledger = ["--ledger", f"sqlite:///{disk}/ledger.db"]
-        many = [*SMALL, "--trials", "12", "--set", "scheduler.name=none"]
-        done = run("--output", str(tmp_path), *many, *ledger)
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
-        assert "the ledger cannot be written" in done.stderr
-        ended = rows(tmp_path / "quickstart")
-        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
-        done = run("--output", str(tmp_path), "--resume", "--phases", "search")
-        assert done.returncode == 0, done.stderr
-        after = {row["trial_id"]: row for row in rows(tmp_path / "quickstart")}
-        assert [row["state"] for row in after.values()] == ["completed"] * 12
-        for row in ended:
-            if row["state"] == "completed":
-                assert after[row["trial_id"]] == row  # not trained again
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_every_phase_of_a_finished_study_runs_again_without_training(quickstart: Path) -> None:
     before = rows(quickstart)
     (quickstart / "report.html").unlink()
@@ -270,25 +172,3 @@ def test_every_phase_of_a_finished_study_runs_again_without_training(quickstart:
     assert done.returncode == 0, done.stderr
     assert rows(quickstart) == before
     assert (quickstart / "report.html").exists()
-
-
-def test_a_killed_sensitivity_phase_goes_on_where_it_was(tmp_path: Path) -> None:
-    study, where = tmp_path / "quickstart", ["--output", str(tmp_path)]
-    few = ["--trials", "3", "--epochs", "1", "--set", "sensitivity.points=2"]
-    few += ["--set", "sensitivity.seeds=1", "--set", "sensitivity.pairs=0"]
-    assert run(*where, *few, "--phases", "search,confirm").returncode == 0
-    before = {row["trial_id"]: row for row in rows(study)}
-    with subprocess.Popen(
-        command(*where, "--resume", "--phases", "sensitivity"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        wait_for_epochs(study, len(before) + 4, process)
-        process.kill()
-    done = run(*where, "--resume")
-    assert done.returncode == 0, done.stderr
-    after = {row["trial_id"]: row for row in rows(study)}
-    assert before.items() <= after.items()  # nothing that had ended was trained again
-    assert {row["state"] for row in after.values()} <= {"completed", "stopped"}
-    assert (study / "report.html").exists()
