@@ -1,0 +1,199 @@
+"""Machines out of namespaces: each its own network, processes, names, and files of its own.
+
+They hang on one bridge inside a network namespace without an uplink, so nothing can leave it. A
+machine sees the host's files under its own changes (overlayfs in memory), so it has every program
+that the host has, and its own home, /tmp and /dev/shm. Root only.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+NEEDED = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "rsync", "mount")
+BRIDGE = "cluster0"
+
+SSHD = """Port 22
+HostKey {folder}/hostkey
+AuthorizedKeysFile {folder}/key.pub
+PidFile none
+PasswordAuthentication no
+UsePAM no
+StrictModes no
+MaxStartups 100
+MaxSessions 100
+Subsystem sftp internal-sftp
+"""
+
+BOOT = """set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs {own}
+mkdir {own}/changes {own}/work {own}/root
+mount -t overlay overlay -o lowerdir=/,upperdir={own}/changes,workdir={own}/work {own}/root
+cd {own}/root
+mount --rbind /dev dev
+mount -t proc proc proc
+mount -t tmpfs tmpfs tmp; chmod 1777 tmp
+mount -t tmpfs tmpfs run; mkdir run/sshd
+mount -t tmpfs -o size=1g tmpfs dev/shm
+for kept in {seen}; do mkdir -p .$kept; mount --bind $kept .$kept; done
+rm -rf root/.ssh root/.ray root/.cache
+hostname {name}
+printf '%s\\n' {profile} > root/.bashrc
+echo '. ~/.bashrc' > root/.profile
+{more}
+exec chroot . /bin/bash -c '$(command -v sshd) -f {folder}/sshd_config -E {folder}/{name}.sshd
+touch {folder}/{name}.up; while :; do wait -n || sleep 1; done'
+"""
+
+
+def missing() -> str:
+    """What this host lacks for such machines; nothing where it has all."""
+    if os.geteuid() != 0:
+        return "machines out of namespaces need root"
+    lacking = [name for name in NEEDED if shutil.which(name) is None]
+    return f"not here: {', '.join(lacking)}" if lacking else ""
+
+
+def call(*words: str) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(words, check=True, capture_output=True, text=True)
+
+
+@dataclass
+class Machine:
+    """One of them."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def init(self) -> int:
+        """Its first process, as the host counts."""
+        file = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(file.read_text().split()[0])
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command there."""
+        return subprocess.Popen(
+            ["nsenter", "-t", str(self.init), "-a", "-r", "--", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words: str) -> str:
+        """What a command prints there; it must succeed."""
+        process = self.start(*words)
+        output = process.communicate()[0]
+        if process.returncode:
+            raise RuntimeError(f"{self.name}: {' '.join(words)}: {output}")
+        return output
+
+    def destroy(self) -> None:
+        """Pull its plug."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Machines:
+    """Some machines on a bridge. Use it in a `with`, in a network namespace of its own."""
+
+    def __init__(
+        self, folder: Path, names: Sequence[str], seen: Sequence[Path], more: str = ""
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: for keys and logs; all machines see it.
+            names: of the machines.
+            seen: what of /tmp they see as well.
+            more: commands of the shell at the boot of each, in its root.
+        """
+        self.folder, self.names, self.more = folder, names, more
+        self.seen = [folder, *seen]
+        self.machines: list[Machine] = []
+
+    def __enter__(self) -> Self:
+        for name in ("key", "hostkey"):
+            call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name))
+        (self.folder / "sshd_config").write_text(SSHD.format(folder=self.folder))
+        call("ip", "link", "set", "lo", "up")
+        call("ip", "link", "add", BRIDGE, "type", "bridge")
+        call("ip", "addr", "add", "10.79.0.1/24", "dev", BRIDGE)
+        call("ip", "link", "set", BRIDGE, "up")
+        for number, name in enumerate(self.names):
+            self.boot(name, f"10.79.0.{10 + number}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for machine in self.machines:
+            machine.destroy()
+
+    def __getitem__(self, name: str) -> Machine:
+        return next(machine for machine in self.machines if machine.name == name)
+
+    def boot(self, name: str, address: str) -> None:
+        """Start a machine and wait until it answers."""
+        own = self.folder / f"{name}.own"
+        own.mkdir()
+        script = BOOT.format(
+            own=own,
+            name=name,
+            folder=self.folder,
+            seen=" ".join(str(path) for path in self.seen),
+            profile=f"'export PATH={os.environ['PATH']}'",
+            more=self.more,
+        )
+        spaces = ["--net", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child"]
+        with (self.folder / f"{name}.log").open("w") as log:
+            process = subprocess.Popen(
+                ["unshare", *spaces, "bash", "-c", script],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        machine = Machine(name, address, process)
+        self.machines.append(machine)
+        self.plug_in(machine)
+        self.wait_for(machine)
+
+    def plug_in(self, machine: Machine) -> None:
+        """Connect a machine to the bridge."""
+        time.sleep(0.3)  # unshare has made its namespaces by then
+        pid = str(machine.init)
+        ends = (f"to-{machine.name}", "eth0")
+        call("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1], "netns", pid)
+        call("ip", "link", "set", ends[0], "master", BRIDGE, "up")
+        inside = ["nsenter", "-t", pid, "-n", "ip"]
+        call(*inside, "addr", "add", f"{machine.address}/24", "dev", "eth0")
+        call(*inside, "link", "set", "eth0", "up")
+        call(*inside, "link", "set", "lo", "up")
+        call(*inside, "route", "add", "default", "dev", "eth0")
+
+    def wait_for(self, machine: Machine, seconds: float = 20) -> None:
+        """Until one can log in."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                socket.create_connection((machine.address, 22), 1).close()
+            except OSError:
+                told = (self.folder / f"{machine.name}.log").read_text()
+                if time.monotonic() > until or machine.process.poll() is not None:
+                    raise RuntimeError(f"{machine.name} does not answer: {told}") from None
+                time.sleep(0.1)
+            else:
+                return
