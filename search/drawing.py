@@ -82,8 +82,10 @@ def doubt(curve: Curve, findings: Findings) -> str:
         return NO_SCORE
     if few_seeds(findings):
         return f"means span {curve.effect:.2g}; {ONE_SEED}"
-    bound = curve.excluded_above if curve.verdict == "flat" else None
-    told = "" if bound is None else f"; differences above {bound:.2g} are excluded (95 %)"
+    told = {
+        "flat": f"; differences above {curve.excluded_above or 0.0:.2g} are excluded (95 %)",
+        "unjudged": "; too few runs or legal values to judge",
+    }.get(curve.verdict, "")
     return f"means span {curve.effect:.2g}{told}"
 
 

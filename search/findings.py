@@ -7,7 +7,8 @@ from search.space import Knob, Point, Value
 
 Verdict = Literal["cliff", "sensitive", "flat", "unjudged"]
 """cliff: a legal value loses most of the gain over the trivial baseline; sensitive: some value
-differs from the incumbent beyond chance; flat: none does; unjudged: one seed, or no runs."""
+differs from the incumbent beyond chance; flat: none does, and the intervals leave no room for a
+cliff; unjudged: they do, or there are none."""
 
 
 @dataclass(frozen=True)

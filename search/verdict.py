@@ -43,12 +43,13 @@ def judge(
 
 
 def verdict(levels: Sequence[Level], gain: float, noise: float | None) -> Verdict:
-    """cliff, sensitive, flat, or unjudged where nothing was compared."""
+    """cliff, sensitive, flat, or unjudged where even a cliff could hide."""
     if any(falls(level, gain, noise) for level in levels):
         return "cliff"
     if any(level.survives for level in levels):
         return "sensitive"
-    return "flat" if any(level.p is not None for level in levels) else "unjudged"
+    bound = excluded_above(levels)
+    return "flat" if bound is not None and bound <= MOST * gain else "unjudged"
 
 
 def falls(level: Level, gain: float, noise: float | None) -> bool:

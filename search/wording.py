@@ -117,17 +117,18 @@ def reading(curve: Curve, findings: Findings) -> str:
         "sensitive": f"Sensitive: {surviving(curve)} from the incumbent beyond chance; the means "
         f"reach from {score(worst.mean)} at {number(worst.value)} to {score(best.mean)} at "
         f"{number(best.value)}.",
-        "flat": "Flat: no value differs from the incumbent beyond chance. "
-        + unseen(curve, findings),
-        "unjudged": f"Not judged, {unjudged(findings)}. The means reach from {score(worst.mean)} "
-        f"to {score(best.mean)}.",
+        "flat": "Flat: no value differs from the incumbent beyond chance. " + unseen(curve),
+        "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(best, worst),
     }[curve.verdict]
-    if len(curve.levels) == 1:
-        told = (
-            f"Not judged: beside the incumbent's other values only {number(best.value)} is legal."
-        )
     safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
     return " ".join([told, *failures(curve), *safe])
+
+
+def reach(best: Level, worst: Level) -> str:
+    """A sentence on the means, where there are several."""
+    if best is worst:
+        return ""
+    return f" The means reach from {score(worst.mean)} to {score(best.mean)}."
 
 
 def fall(curve: Curve, worst: Level) -> str:
@@ -138,10 +139,17 @@ def fall(curve: Curve, worst: Level) -> str:
     return f"at {number(worst.value)} the score falls to {score(worst.mean)}"
 
 
-def unjudged(findings: Findings) -> str:
+def unjudged(curve: Curve, findings: Findings) -> str:
     """Why a curve with scores has no verdict."""
-    few = "since one seed tells nothing of chance"
-    return few if few_seeds(findings) else "for want of runs or of legal values"
+    if few_seeds(findings):
+        return "one seed tells nothing of chance"
+    if len(curve.levels) == 1:
+        return "no other value is legal beside the incumbent's other settings"
+    half = MOST * (findings.mean - findings.baseline)
+    return (
+        f"{len(findings.seeds)} seeds are too few here, the intervals do not even exclude the loss "
+        f"of half of what training gains ({half:.2g})"
+    )
 
 
 def surviving(curve: Curve) -> str:
@@ -150,29 +158,10 @@ def surviving(curve: Curve) -> str:
     return f"{count} of {len(curve.levels)} values {'differs' if count == 1 else 'differ'}"
 
 
-def unseen(curve: Curve, findings: Findings) -> str:
+def unseen(curve: Curve) -> str:
     """What a flat curve may hide."""
-    if curve.excluded_above is None:
-        return "How large a difference it may hide is not known."
-    if is_blind(curve, findings):
-        return (
-            f"But with {len(findings.seeds)} seeds the intervals do not even exclude "
-            f"{half(findings)}: this tells nothing."
-        )
-    return f"Every value's 95 % interval excludes differences above {curve.excluded_above:.2g}."
-
-
-def is_blind(curve: Curve, findings: Findings) -> bool:
-    """Whether a flat curve's intervals leave open that it is a cliff."""
-    gain = findings.mean - findings.baseline
-    bound = curve.excluded_above
-    return curve.verdict == "flat" and bound is not None and bound > MOST * gain
-
-
-def half(findings: Findings) -> str:
-    """What makes a cliff."""
-    gain = findings.mean - findings.baseline
-    return f"the loss of half of what training gains ({MOST * gain:.2g})"
+    bound = curve.excluded_above or 0.0
+    return f"Every value's 95 % interval excludes differences above {bound:.2g}."
 
 
 def failures(curve: Curve) -> list[str]:
@@ -195,16 +184,18 @@ def headline(findings: Findings) -> list[str]:
         lines.append(f"Handle with care, a wrong value ruins the score: {names(groups['cliff'])}.")
     if groups["sensitive"]:
         lines.append(f"Worth tuning: {names(groups['sensitive'])}.")
-    dark = [curve for curve in groups["flat"] if is_blind(curve, findings)]
-    seeing = [curve for curve in groups["flat"] if not is_blind(curve, findings)]
-    if seeing:
-        lines.append(f"No effect seen: {names(seeing)}. {limits(seeing)}")
-    if dark:
-        few = f"Too few runs to tell: {names(dark)}"
-        lines.append(f"{few}. There not even {half(findings)} is excluded.")
-    if groups["unjudged"]:
-        lines.append(f"Not judged, {unjudged(findings)}: {names(groups['unjudged'])}.")
-    return [*lines, best_line(findings)]
+    if groups["flat"]:
+        lines.append(f"No effect seen: {names(groups['flat'])}. {limits(groups['flat'])}")
+    return [*lines, *not_judged(groups["unjudged"], findings), best_line(findings)]
+
+
+def not_judged(curves: Sequence[Curve], findings: Findings) -> list[str]:
+    """A sentence for each reason why curves have no verdict."""
+    reasons: dict[str, list[Curve]] = {}
+    for curve in curves:
+        why = NO_SCORE if curve.effect is None else unjudged(curve, findings)
+        reasons.setdefault(why, []).append(curve)
+    return [f"Not judged: {names(some)}; {why}." for why, some in reasons.items()]
 
 
 def names(curves: Sequence[Curve]) -> str:
@@ -222,9 +213,7 @@ def spanned(name: str, effect: float | None) -> str:
 
 def limits(curves: Sequence[Curve]) -> str:
     """What flat curves, each of them, may hide."""
-    known = [(c.excluded_above, title(c.name)) for c in curves if c.excluded_above is not None]
-    if not known:
-        return "How large a difference they may hide is not known."
+    known = [(curve.excluded_above or 0.0, title(curve.name)) for curve in curves]
     (least, sharp), (most, dull) = min(known), max(known)
     size = f"{most:.2g}" if most < 2 * least else f"{least:.2g} ({sharp}) to {most:.2g} ({dull})"
     return f"Their 95 % intervals exclude differences above {size}."

@@ -20,7 +20,11 @@ def level(
     scores = () if mean is None else (mean,) * 3
     p = None if difference is None else 1.0
     known: dict[str, Any] = {"failed": 0, "low": None, "high": None, "p": p, **fields}
-    ends = {"difference_low": None, "difference_high": None}
+    half = None if difference is None or known["p"] is None else 0.05
+    ends = {
+        "difference_low": None if half is None else difference - half,
+        "difference_high": None if half is None else difference + half,
+    }
     return Level(value, scores, mean=mean, difference=difference, **{**ends, **known})
 
 
@@ -65,12 +69,20 @@ def test_losing_more_than_half_of_the_gain_is_a_cliff(loss: float, expected: str
 def test_a_loss_far_beyond_the_noise_floor_is_a_cliff_though_wide_intervals_hide_it() -> None:
     levels = [level(1, 0.6), level(2, 0.1, -0.5)]
     assert verdict(levels, GAIN, FLOOR) == "cliff"
-    assert verdict(levels, GAIN, noise=0.2) == "flat"
+    assert verdict(levels, GAIN, noise=0.2) == "unjudged"
+
+
+@pytest.mark.parametrize(("half", "expected"), [(0.29, "flat"), (0.31, "unjudged")])
+def test_intervals_in_which_a_cliff_has_room_are_not_called_flat(
+    half: float, expected: str
+) -> None:
+    wide = level(2, 0.6, 0.0, difference_low=-half, difference_high=half)
+    assert verdict([level(1, 0.6), wide], GAIN, FLOOR) == expected
 
 
 def test_where_nothing_is_gained_nothing_can_be_lost() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=0.0, noise=FLOOR) == "flat"
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=-0.1, noise=FLOOR) == "flat"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=0.0, noise=FLOOR) == "unjudged"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=-0.1, noise=FLOOR) == "unjudged"
 
 
 @pytest.mark.parametrize("noise", [FLOOR, None])

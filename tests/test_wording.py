@@ -50,7 +50,6 @@ def test_flat_says_what_it_may_hide() -> None:
     told = reading(curve_of("cross.mu", "flat"), FINDINGS)
     assert told.startswith("Flat: no value differs from the incumbent beyond chance.")
     assert "excludes differences above 0.012." in told
-    assert "not known" in reading(curve_of("cross.mu", "flat", excluded_above=None), FINDINGS)
 
 
 def test_sensitive_says_how_many_values_and_how_far() -> None:
@@ -92,20 +91,28 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     assert "over 3 seeds, noise floor 0.006" in best
 
 
-def test_flat_for_want_of_runs_is_not_called_no_effect() -> None:
-    blind = [replace(c, excluded_above=0.5) if c.name == "cross.mu" else c for c in FINDINGS.curves]
-    found = replace(FINDINGS, curves=tuple(blind))
+def test_want_of_runs_is_not_called_no_effect() -> None:
+    curves = [curve_of(c.name, "unjudged") if c.name == "cross.mu" else c for c in FINDINGS.curves]
+    found = replace(FINDINGS, curves=tuple(curves))
     lines = headline(found)
     assert any(line.startswith("No effect seen: ") and "μ" not in line for line in lines)
-    few = next(line for line in lines if line.startswith("Too few runs to tell: μ (mu"))
-    assert "not even the loss of half of what training gains (0." in few
+    few = next(line for line in lines if line.startswith("Not judged: μ (mu"))
+    assert "3 seeds are too few here" in few
+    assert "not even exclude the loss of half of what training gains (0." in few
     mu = next(curve for curve in found.curves if curve.name == "cross.mu")
-    assert "this tells nothing" in reading(mu, found)
+    assert "3 seeds are too few here" in reading(mu, found)
+
+
+def test_a_setting_with_one_legal_value_is_not_judged_for_that_reason() -> None:
+    whole = curve_of("cross.mu", "unjudged")
+    alone = replace(whole, levels=whole.levels[:1])
+    assert "no other value is legal" in reading(alone, FINDINGS)
 
 
 def test_the_headline_of_one_seed_judges_nothing() -> None:
     unjudged, best = headline(one_seed())
-    assert unjudged.startswith("Not judged, since one seed tells nothing of chance: β (beta")
+    assert unjudged.startswith("Not judged: β (beta")
+    assert unjudged.endswith("; one seed tells nothing of chance.")
     assert "over one seed." in best
 
 
