@@ -1,4 +1,4 @@
-.PHONY: check cluster-check quickstart
+.PHONY: check cluster-check paper quickstart
 
 check:  ## what .ci/run checks, without the slow tests
 	ruff format --check .
@@ -12,3 +12,9 @@ quickstart:  ## the first command of the README
 
 cluster-check:  ## the cluster files as shipped; FILES=cluster.yaml checks one that you filled in
 	python -m search.cluster_check $(or $(FILES),--template cluster.yaml clusters/local.yaml clusters/kuberay.yaml)
+
+paper:  ## the paper's experiments on one corpus: CORPUS=mvsa_single DATA=DIR (none: made-up tweets)
+	for kind in main ablation figure4; do \
+		python search/run.py experiments/$$kind/$(or $(CORPUS),synthetic_mner).yaml --yes \
+			$(if $(DATA),--data $(DATA)) $(MORE) || exit 1; \
+	done

@@ -11,8 +11,9 @@ from typing import Any
 from torch import nn
 from torch.optim import AdamW
 
-from muse.cross_transformer import CrossTransformer, exchange_below_quantile
-from muse.model import Muse
+from muse.baselines import Concatenation, CrossAttention, TextAlone
+from muse.cross_transformer import CrossTransformer, below_quantile
+from muse.model import Embedding, Muse
 from muse.optimizer import crf_parameters
 from muse.train import Run
 
@@ -34,6 +35,7 @@ def applied(run: Run) -> Data:
     config: Data = run.config.model_dump(mode="json")
     built = {
         "cross": built_cross(run.model.cross, config["cross"]),
+        "fusion": {"kind": KINDS[type(run.model.cross)]},
         "loss": built_loss(run.model),
         "train": built_training(run.model, run.optimizer),
         "parity": built_parity(run.model.cross),
@@ -48,14 +50,34 @@ def one(values: set[Any]) -> Any:
     return next(iter(values)) if len(values) == 1 else sorted(values)
 
 
-def built_cross(cross: CrossTransformer, asked: Data) -> Data:
-    """Settings of the CrossTransformer; without exchange nothing tells mu and eta."""
+KINDS: dict[type[nn.Module], str] = {
+    CrossTransformer: "muse",
+    TextAlone: "text",
+    Concatenation: "concatenation",
+    CrossAttention: "cross_attention",
+}
+"""What each way to fuse is called in a configuration."""
+
+
+def built_cross(cross: nn.Module, asked: Data) -> Data:
+    """Settings of the CrossTransformer; without exchange nothing tells mu and eta.
+
+    A baseline has nothing of it to be read back but, in cross-attention, the sizes.
+    """
+    if isinstance(cross, CrossAttention):
+        attentions = [m for m in cross.modules() if isinstance(m, nn.MultiheadAttention)]
+        heads = one({attention.num_heads for attention in attentions})
+        return {"layers": len(cross.layers), "heads": heads, "dropout": built_dropout(cross)}
+    if not isinstance(cross, CrossTransformer):
+        return {}
     layers = list(cross.layers)
     built: Data = {
         "layers": len(layers),
         "heads": one({layer.heads for layer in layers}),
         "theta": one({layer.theta for layer in layers}),
-        "dropout": one({m.p for m in cross.modules() if isinstance(m, nn.Dropout)}),
+        "choose": one({layer.choose for layer in layers}),
+        "residual": one({layer.residual for layer in layers}),
+        "dropout": built_dropout(cross),
     }
     exchanging = [number for number, layer in enumerate(layers, start=1) if layer.exchanges]
     if exchanging:
@@ -66,20 +88,29 @@ def built_cross(cross: CrossTransformer, asked: Data) -> Data:
     return built | ({"eta": exchanging} if gaps else {})
 
 
+def built_dropout(module: nn.Module) -> Any:
+    """The rate of all dropout in a module."""
+    return one({m.p for m in module.modules() if isinstance(m, nn.Dropout)})
+
+
 def built_loss(model: Muse) -> Data:
-    """Weights of the losses; a decoder that was not built counts for nothing."""
+    """Weights of the losses, and the noise; a decoder that was not built counts for nothing."""
     weights = model.config.loss
-    return {
+    built = {
         "alpha": weights.alpha if model.captioner is not None else 0.0,
         "beta": weights.beta if model.painter is not None else 0.0,
     }
+    noise = {module.noise_std for module in model.modules() if isinstance(module, Embedding)}
+    return built | ({"noise_std": one(noise)} if noise else {})
 
 
-def built_parity(cross: CrossTransformer) -> Data:
+def built_parity(cross: nn.Module) -> Data:
     """How the CrossTransformer exchanges."""
+    if not isinstance(cross, CrossTransformer):
+        return {}
     return {
         "mean_with_cls": one({layer.mean_with_cls for layer in cross.layers}),
-        "strict_quantile": one({layer.swap is exchange_below_quantile for layer in cross.layers}),
+        "strict_quantile": one({layer.pick is below_quantile for layer in cross.layers}),
     }
 
 

@@ -18,6 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 Task = Literal["mner", "msa"]
 Precision = Literal["auto", "float32", "bf16"]
+FusionKind = Literal["muse", "text", "concatenation", "cross_attention"]
 Metric = Literal["valid_f1", "valid_f1_official", "valid_accuracy", "valid_weighted_f1"]
 METRICS: dict[Task, tuple[Metric, ...]] = {
     "mner": ("valid_f1", "valid_f1_official"),
@@ -145,6 +146,14 @@ class CrossConfig(Frozen):
     theta: Share = 0.1
     """Share of a stream's tokens that is exchanged; 0 is the ablation without exchange."""
 
+    choose: Literal["least_attended", "random"] = "least_attended"
+    """Which tokens: those that cls attends to least; random is an ablation: drawn anew each step
+    while training, the same positions always in use."""
+
+    residual: bool = True
+    """Whether an exchanged token keeps its own value and gets the other stream's mean on top; off
+    is an ablation: the mean takes its place."""
+
     @model_validator(mode="after")
     def mu_below_eta_within_layers(self) -> Self:
         if not self.mu < self.eta <= self.layers:
@@ -153,6 +162,15 @@ class CrossConfig(Frozen):
                 "layers mu+1..eta exchange, so mu < eta <= layers."
             )
         return self
+
+
+class FusionConfig(Frozen):
+    """How text and picture meet: MuSE, or a baseline with the same encoders and head."""
+
+    kind: FusionKind = "muse"
+    """`muse`; `text`: no picture, no image encoder, the head on the text encoder; `concatenation`:
+    a linear layer over each text token and the picture's mean; `cross_attention`: a Transformer
+    decoder of the sizes in `cross`, text attending to the picture."""
 
 
 class CaptionerConfig(Frozen):
@@ -273,6 +291,7 @@ class MuseConfig(Frozen):
     text: TextConfig = TextConfig()
     image: ImageConfig = ImageConfig()
     cross: CrossConfig = CrossConfig()
+    fusion: FusionConfig = FusionConfig()
     captioner: CaptionerConfig = CaptionerConfig()
     painter: PainterConfig = PainterConfig()
     loss: LossConfig = LossConfig()
@@ -285,6 +304,15 @@ class MuseConfig(Frozen):
             raise ValueError(
                 f"train.metric={self.metric} is no score of {self.task}: "
                 f"choose from {', '.join(METRICS[self.task])}."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def no_decoder_without_a_picture(self) -> Self:
+        if self.fusion.kind == "text" and (self.loss.alpha or self.loss.beta):
+            raise ValueError(
+                f"fusion.kind=text with loss.alpha={self.loss.alpha}, loss.beta={self.loss.beta}: "
+                "without a picture there is none to describe or paint; set both to 0."
             )
         return self
 

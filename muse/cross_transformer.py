@@ -54,39 +54,46 @@ Heads = tuple[Tensor, Tensor, Tensor]
 """Query, key and value, each (B, H, T, W)."""
 
 
-def exchange(own: Tensor, weights: Tensor, is_token: Tensor, lent: Tensor, share: float) -> Tensor:
-    """Add the other stream's mean to the least attended tokens of this one (MuSE).
+def least_attended(weights: Tensor, is_token: Tensor, share: float) -> Tensor:
+    """Pick the tokens that MuSE exchanges, (B, T).
 
     Exactly round(share * tokens) of them, the earlier token where weights are equal.
 
     Args:
-        own: tokens of this stream, (B, T, D).
-        weights: attention of cls to each of them, (B, T).
-        is_token: False on padding, which is neither ranked nor changed, (B, T).
-        lent: mean of the other stream's tokens, (B, D).
-        share: theta, the fraction of tokens to change, in [0, 1].
-
-    Returns:
-        The changed stream, (B, T, D); `own` itself stays as it is.
+        weights: attention of cls to each token, (B, T).
+        is_token: False on padding, which is not ranked, (B, T).
+        share: theta, the fraction of tokens to pick, in [0, 1].
     """
     candidates = without_cls(is_token)
     # float64, as Python rounds: in float32 a half could fall to the other side.
     count = (share * candidates.sum(dim=1, keepdim=True).double()).round()  # (B, 1)
     order = weights.masked_fill(~candidates, torch.inf).argsort(dim=1, stable=True)  # (B, T)
-    weak = order.argsort(dim=1) < count  # (B, T): rank 0 is the least attended
-    return torch.where(weak[..., None], own + lent[:, None], own)
+    return order.argsort(dim=1) < count  # rank 0 is the least attended
 
 
-def exchange_below_quantile(
-    own: Tensor, weights: Tensor, is_token: Tensor, lent: Tensor, share: float
-) -> Tensor:
-    """Exchange what lies strictly below the quantile: the authors' rule, none under ties.
+def below_quantile(weights: Tensor, is_token: Tensor, share: float) -> Tensor:
+    """Pick what lies strictly below the quantile: the authors' rule, none under ties.
 
-    Takes and returns what `exchange` does; the quantile is over the same candidates.
+    Takes and returns what `least_attended` does; the quantile is over the same candidates.
     """
     ranked = weights.masked_fill(~without_cls(is_token), torch.nan)  # NaN is below nothing
-    weak = ranked < ranked.nanquantile(share, dim=1, keepdim=True)  # (B, T)
-    return torch.where(weak[..., None], own + lent[:, None], own)
+    return ranked < ranked.nanquantile(share, dim=1, keepdim=True)
+
+
+def exchange(own: Tensor, picked: Tensor, lent: Tensor, residual: bool = True) -> Tensor:
+    """Add the other stream's mean to some tokens of this one.
+
+    Args:
+        own: tokens of this stream, (B, T, D).
+        picked: which to change, (B, T).
+        lent: mean of the other stream's tokens, (B, D).
+        residual: False puts the mean in their place instead.
+
+    Returns:
+        The changed stream, (B, T, D); `own` itself stays as it is.
+    """
+    given = own + lent[:, None] if residual else lent[:, None].to(own.dtype)
+    return torch.where(picked[..., None], given, own)
 
 
 def without_cls(is_token: Tensor) -> Tensor:
@@ -128,6 +135,24 @@ def cls_weights(query: Tensor, key: Tensor, is_token: Tensor) -> Tensor:
     return weights
 
 
+def random_weights(is_token: Tensor, training: bool) -> Tensor:
+    """Rank tokens by chance in place of attention (B, T): the ablation `cross.choose: random`.
+
+    Drawn anew while training. In use the same positions come first in every batch, so that a
+    tweet's answer depends on nothing but the tweet.
+    """
+    if training:
+        return torch.rand(is_token.shape, device=is_token.device)
+    fixed = torch.Generator().manual_seed(0)
+    longest = max(MANY_TOKENS, is_token.shape[1])  # else padding would change the draw
+    row = torch.rand(longest, generator=fixed)[: is_token.shape[1]]
+    return row.to(is_token.device).expand(is_token.shape)
+
+
+MANY_TOKENS = 1024
+"""More than any text has."""
+
+
 class CrossLayer(nn.Module):
     """One Transformer encoder layer that both streams pass, post-norm with ReLU.
 
@@ -142,7 +167,8 @@ class CrossLayer(nn.Module):
         self.exchanges = exchanges
         self.mean_with_cls = parity.mean_with_cls
         self.theta = config.theta
-        self.swap = exchange_below_quantile if parity.strict_quantile else exchange
+        self.choose, self.residual = config.choose, config.residual
+        self.pick = below_quantile if parity.strict_quantile else least_attended
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_output = nn.Linear(width, width)
         self.feedforward = nn.Sequential(
@@ -191,13 +217,23 @@ class CrossLayer(nn.Module):
         return replace(stream, tokens=self.norm1(stream.tokens + self.dropout(update)))
 
     def _exchange(self, own: Stream, heads: Heads, other: Stream) -> Stream:
-        weights = cls_weights(*heads[:2], own.is_token)  # (B, T)
+        if self.choose == "random":
+            weights = random_weights(own.is_token, self.training)  # (B, T)
+        else:
+            weights = cls_weights(*heads[:2], own.is_token)
+        picked = self.pick(weights, own.is_token, self.theta)  # (B, T)
         lent = mean_token(other, self.mean_with_cls)  # (B, D)
-        return replace(own, tokens=self.swap(own.tokens, weights, own.is_token, lent, self.theta))
+        return replace(own, tokens=exchange(own.tokens, picked, lent, self.residual))
 
     def _feed_forward(self, stream: Stream) -> Stream:
         update = self.feedforward(stream.tokens)
         return replace(stream, tokens=self.norm2(stream.tokens + self.dropout(update)))
+
+
+def check_heads(heads: int, width: int) -> None:
+    """Refuse heads that do not divide the width."""
+    if width % heads:
+        raise UserError(f"cross.heads={heads} must divide the text encoder's width, {width}.")
 
 
 class CrossTransformer(nn.Module):
@@ -209,10 +245,7 @@ class CrossTransformer(nn.Module):
 
     def __init__(self, config: CrossConfig, width: int, parity: ParityConfig) -> None:
         super().__init__()
-        if width % config.heads:
-            raise UserError(
-                f"cross.heads={config.heads} must divide the text encoder's width, {width}."
-            )
+        check_heads(config.heads, width)
         self.text_cls = nn.Parameter(torch.empty(1, width))
         self.image_cls = nn.Parameter(torch.empty(1, width))
         for cls in (self.text_cls, self.image_cls):

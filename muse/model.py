@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from muse.baselines import Baseline, NoPicture, TextRows, build_baseline
 from muse.batch import Batch, Losses
 from muse.captioner import Captioner
 from muse.config import MuseConfig
@@ -87,12 +88,26 @@ class Muse(nn.Module):
         pooler = config.parity.condition_on_pooler and config.loss.beta > 0
         self.text_encoder = TextEncoder(text_model, pooler=pooler)
         width = self.text_encoder.width
-        self.image_encoder = ImageEncoder(config.image, width, pretrained=pretrained)
-        self.cross = CrossTransformer(config.cross, width, config.parity)
-        self.fusion = Fusion(width)
+        self.image_encoder: ImageEncoder | NoPicture = (
+            NoPicture(width)
+            if config.fusion.kind == "text"
+            else ImageEncoder(config.image, width, pretrained=pretrained)
+        )
+        self._build_fusion(config, width)
         head = EntityHead if config.task == "mner" else SentimentHead
         self.head: EntityHead | SentimentHead = head(width, len(labels), config.train.head_dropout)
         self._build_decoders(config, width, text_model.config.vocab_size)
+
+    def _build_fusion(self, config: MuseConfig, width: int) -> None:
+        """The CrossTransformer, or a baseline in its place."""
+        kind = config.fusion.kind
+        self.cross: CrossTransformer | Baseline = (
+            CrossTransformer(config.cross, width, config.parity)
+            if kind == "muse"
+            else build_baseline(kind, config.cross, width)
+        )
+        joined = kind in ("muse", "concatenation")
+        self.fusion: Fusion | TextRows = Fusion(width) if joined else TextRows()
 
     def _build_decoders(self, config: MuseConfig, width: int, vocabulary: int) -> None:
         """Last, and each from a seed of its own: alpha and beta change no other part's start."""

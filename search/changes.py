@@ -9,7 +9,7 @@ from search.folder import Stored, describe
 from search.provenance import occasion
 from search.study import Study
 
-FREE = ("name", "budget.trials", "resources.", "sensitivity.")
+FREE = ("name", "budget.trials", "resources.", "sensitivity.", "compare.seeds")
 """Fields that a resume may change freely: how much, and on what, but not what is measured.
 `resources.workers` is none of them: it shares out the batches."""
 
@@ -60,6 +60,7 @@ def check_comparable(stored: Study, wanted: Study) -> None:
         "task": (stored.task, wanted.task),
         "metric": (stored.base.metric, wanted.base.metric),
         "space": (sorted(stored.space), sorted(wanted.space)),
+        "compare": (stored.phases, wanted.phases),
     }
     for field, (before, now) in same.items():
         if before != now:

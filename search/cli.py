@@ -12,7 +12,7 @@ import yaml
 from muse.errors import UserError
 from search.problems import did_you_mean
 from search.quiet import be_quiet
-from search.study import PHASES, Study, build_study, read_study
+from search.study import COMPARING, PHASES, Study, build_study, read_study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 
@@ -167,15 +167,15 @@ def command(options: argparse.Namespace) -> int:
 
 
 def chosen_phases(text: str | None) -> tuple[str, ...]:
-    """The phases named on the command line; all of them where none is.
+    """The phases named on the command line; none stands for all of the study's.
 
     Raises:
         UserError: a name that is no phase.
     """
-    phases = PHASES if text is None else tuple(phase.strip() for phase in text.split(","))
+    phases = () if text is None else tuple(phase.strip() for phase in text.split(","))
     for phase in phases:
-        if phase not in PHASES:
-            known = did_you_mean(phase, PHASES)
+        if phase not in (*PHASES, *COMPARING):
+            known = did_you_mean(phase, {*PHASES, *COMPARING})
             raise UserError(f"--phases {text}: no phase '{phase}'; {known}")
     return phases
 

@@ -178,7 +178,7 @@ class Cluster:
     def most(self) -> int:
         """Pools to ask for: what fits now, or as many as the study wants on a grown cluster."""
         wanted = self.study.resources.concurrent
-        return self.concurrent if wanted is None else min(wanted, self.study.budget.trials)
+        return self.concurrent if wanted is None else min(wanted, self.study.trials)
 
     def watch(self) -> None:
         """Look after the pools until the search is over."""
@@ -293,7 +293,7 @@ def fitting(study: Study, have: dict[str, float], gpus: float) -> int:
     workers = study.resources.workers
     needs = each_worker(study, gpus).items()
     fits = min(int(have.get(name, 0) // (workers * amount)) for name, amount in needs)
-    return min(fits, study.resources.concurrent or fits, study.budget.trials)
+    return min(fits, study.resources.concurrent or fits, study.trials)
 
 
 def concurrent_trials(study: Study, have: dict[str, float], gpus: float) -> int:

@@ -42,6 +42,10 @@ class Task:
     export: bool = True
     """Whether its best model is wanted in `folder/best`."""
 
+    test: bool = False
+    """Whether its best model is scored on the test split, once, with the report of its last
+    epoch."""
+
 
 @dataclass(frozen=True)
 class Patience:

@@ -18,6 +18,7 @@ from search.board import Board
 from search.bucket import Checkpoints
 from search.ledger import Entry, Ledger, State, Word
 from search.mirror import Mirror
+from search.plan import COMPARE
 from search.searcher import Begin, Proposal, Unsaved
 from search.study import Study
 from search.table import write_csv
@@ -26,8 +27,8 @@ from search.view import View
 TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 """What Tune adds to a report."""
 
-EXPORTED = ("search", "final")
-"""Phases whose models somebody may want; nobody asks for those of the curves."""
+EXPORTED = ("search", "compare", "final")
+"""Phases whose models somebody wants; nobody asks for those of the curves."""
 
 GIVE_UP_AFTER = 3
 """Failures of one kind in a row that end the search."""
@@ -115,7 +116,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         shared = abroad.url if abroad else str(folder.resolve())
         self.checkpoints = Checkpoints(f"{shared}/trials")
         self.board = Board(folder / "tensorboard")
-        self.board.declare(study.space, study.base.metric)
+        if study.compare is None:  # else nothing has a domain
+            self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
         self.failures: list[str] = []
         self.best = best_of(ledger.entries("search"))
@@ -140,6 +142,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
                 "folder": self.checkpoints.folder(proposal.trial_id),
                 "fingerprint": fingerprint(config),
                 "export": phase in EXPORTED,
+                "test": phase == COMPARE,
             }
             self.ledger.hear(proposal.trial_id, Word(asked_hash=fingerprint(config)))
             epochs = self.study.budget.epochs

@@ -1,4 +1,6 @@
-"""The phases of a study: search, confirm, sensitivity, final, report. Each runs alone and again.
+"""The phases of a study: search, confirm, sensitivity, final, report; or compare, report.
+
+Each runs alone and again.
 
 A phase trains only what is not on record, so a study that was interrupted in any of them goes on.
 """
@@ -12,6 +14,9 @@ from muse.errors import UserError
 from muse.evaluate import trivial_score
 from search.best import put_model, read_best, write_best
 from search.bucket import at_hand
+from search.contrast import contrast
+from search.contrast_report import FOLDER, show_contrast, write_contrast
+from search.contrast_report import headline as contrast_headline
 from search.costs import cost, phase_costs
 from search.final import final
 from search.folder import provenance_of
@@ -19,8 +24,10 @@ from search.keeper import best_of
 from search.launch import tune_phase
 from search.mirror import Mirror
 from search.plan import (
+    COMPARE,
     CONFIRM,
     SENSITIVITY,
+    compared,
     confirmation,
     corners,
     incumbent,
@@ -109,6 +116,25 @@ def sensitivity(work: Work) -> None:
     run_list(work, SENSITIVITY, [*alone, *pairs])
 
 
+def compare(work: Work) -> None:
+    """Train every variant with every seed, seed by seed: what is there can be compared.
+
+    Raises:
+        UserError: a variant on record had other settings.
+    """
+    variants = compared(work.study)
+    known = {e.trial_id: e for e in work.entries(COMPARE)}
+    for name, runs in variants.items():
+        for run in runs:
+            if run.trial_id in known and known[run.trial_id].point != run.point:
+                raise UserError(
+                    f"compare.variants.{name}: trained with {known[run.trial_id].point} already, "
+                    f"now {run.point}; give the changed variant another name"
+                )
+    by_seed = zip(*variants.values(), strict=True)
+    run_list(work, COMPARE, [run for same_seed in by_seed for run in same_seed])
+
+
 def tell_cost(work: Work, phase: str) -> None:
     """Say what a phase has cost, and what early stopping saved."""
     mine = work.entries(phase)
@@ -126,8 +152,11 @@ def tell_cost(work: Work, phase: str) -> None:
 
 
 def report(work: Work) -> None:
-    """Draw the curves and write the report from what is on record."""
+    """Draw the curves, or the comparison, and write the report from what is on record."""
     study, entries, root = work.study, work.entries(), work.place.root
+    if study.compare is not None:
+        report_comparison(work)
+        return
     if not study.sensitivity.points:
         return
     best = incumbent(study, entries)
@@ -138,6 +167,18 @@ def report(work: Work) -> None:
     write_report(found, root, about, spent, notes(read_best(root)))
     work.keeper.board.findings(found, about)
     for line in headline(found):
+        work.view.say(line)
+
+
+def report_comparison(work: Work) -> None:
+    """Write the table of variants from the runs on record."""
+    study, entries = work.study, work.entries()
+    found, baseline = contrast(study, entries), trivial_score(work.tensors, study.base)
+    about = provenance_of(work.place.root)
+    spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
+    write_contrast(found, work.place.root, about, spent, baseline)
+    show_contrast(work.keeper.board.writer(FOLDER), found, about, baseline)
+    for line in contrast_headline(found):
         work.view.say(line)
 
 
@@ -160,6 +201,7 @@ STEPS: dict[str, Callable[[Work], None]] = {
     "search": search,
     "confirm": confirm,
     "sensitivity": sensitivity,
+    "compare": compare,
     "final": final,
     "report": report,
 }

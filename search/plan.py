@@ -17,7 +17,7 @@ from search.searcher import Proposal
 from search.space import Choice, Knob, Point, Range, Value, short, within
 from search.study import MOST_SEEDS, Curves, Study
 
-CONFIRM, SENSITIVITY, FINAL = "confirm", "sensitivity", "final"
+CONFIRM, SENSITIVITY, COMPARE, FINAL = "confirm", "sensitivity", "compare", "final"
 MOST_WHOLE = 11
 """Whole numbers or choices that are all tried; where there are more, as many as of a range."""
 
@@ -30,6 +30,21 @@ def confirm_seeds(study: Study) -> list[int]:
 def curve_seeds(study: Study, seeds: int) -> list[int]:
     """Seeds of the runs on the curves."""
     return [study.seed + 2 * MOST_SEEDS + k for k in range(seeds)]
+
+
+def compared(study: Study) -> dict[str, list[Proposal]]:
+    """The runs of each variant of a comparison, the reference first; all with the same seeds.
+
+    The settings may come from a search with this seed, so the seeds are others than its phases'.
+    """
+    asked = study.compare
+    if asked is None:
+        return {}
+    seeds = [study.seed + 3 * MOST_SEEDS + k for k in range(asked.seeds)]
+    return {
+        name: [Proposal(f"{COMPARE}-{name}-seed{seed}", point, seed) for seed in seeds]
+        for name, point in asked.named.items()
+    }
 
 
 def number_text(value: Value) -> str:

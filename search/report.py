@@ -122,7 +122,7 @@ def content(
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """All that the templates insert; the pictures are written on the way."""
-    about = origin(findings, provenance)
+    about, place = origin(findings, provenance), folder / FOLDER
     overview = "All curves on one scale of scores. " + " ".join(wording.headline(findings))
     order = ", ".join(wording.title(curve.name) for curve in findings.curves)
     maps = []
@@ -130,7 +130,7 @@ def content(
         name = "-".join(["interaction", *map(short, map_.names)])
         reading = wording.interplay(map_)
         maps.append(
-            (reading, picture(draw_interaction(map_, findings), name, reading, folder, about))
+            (reading, picture(draw_interaction(map_, findings), name, reading, place, about))
         )
     return {
         "study": findings.study,
@@ -140,9 +140,9 @@ def content(
         "ranking": ranking(findings),
         "disagree": [wording.title(name) for name in findings.disagree],
         "alarms": [(wording.title(c.name), c.alarm) for c in findings.curves if c.alarm],
-        "overview": picture(draw_overview(findings), "overview", overview, folder, about),
+        "overview": picture(draw_overview(findings), "overview", overview, place, about),
         "ranked": picture(
-            draw_ranking(findings), "ranking", f"Settings by effect: {order}.", folder, about
+            draw_ranking(findings), "ranking", f"Settings by effect: {order}.", place, about
         ),
         "sections": sections(findings, folder, about),
         "maps": maps,
@@ -159,7 +159,7 @@ def sections(findings: Findings, folder: Path, about: Mapping[str, str]) -> list
         name, key = wording.title(curve.name), short(curve.name)
         reading = wording.reading(curve, findings)
         alt = f"Curve of {name} against {wording.metric_name(findings.metric)}. {reading}"
-        shown = picture(draw_curve(curve, findings), key, alt, folder, about)
+        shown = picture(draw_curve(curve, findings), key, alt, folder / FOLDER, about)
         meaning, csv = wording.meaning(curve.name), f"{FOLDER}/{key}.csv"
         made.append(
             Section(name, meaning, curve.verdict, reading, curve.alarm, shown, values(curve), csv)
@@ -168,8 +168,16 @@ def sections(findings: Findings, folder: Path, about: Mapping[str, str]) -> list
 
 
 def picture(figure: Figure, name: str, alt: str, folder: Path, about: Mapping[str, str]) -> Picture:
-    """Write a figure as PNG, with its origin in it, and keep it as SVG for the page."""
-    file = folder / FOLDER / f"{name}.png"
+    """Write a figure as PNG, with its origin in it, and keep it as SVG for the page.
+
+    Args:
+        figure: what to draw.
+        name: of the file.
+        alt: what it shows, in words.
+        folder: inside the study's.
+        about: its origin.
+    """
+    file = folder / f"{name}.png"
     kept = {key: about[key] for key in ("study", "data hash", "revision") if key in about}
     settings: dict[str, Any] = {"format": "png", "dpi": DOTS_PER_INCH, "metadata": kept}
     atomically(file, lambda new: figure.savefig(new, **settings))
@@ -178,4 +186,4 @@ def picture(figure: Figure, name: str, alt: str, folder: Path, about: Mapping[st
     with mpl.rc_context({"svg.hashsalt": name}):  # the same findings give the same page
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     code = base64.b64encode(drawn.getvalue()).decode()
-    return Picture(f"{FOLDER}/{file.name}", alt, f"data:image/svg+xml;base64,{code}")
+    return Picture(f"{folder.name}/{file.name}", alt, f"data:image/svg+xml;base64,{code}")

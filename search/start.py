@@ -30,14 +30,16 @@ from search.ledger import Ledger, Word
 from search.phases import run_phases
 from search.plan import strongest_pairs, values_of
 from search.settle import ASK_ABOVE_HOURS
-from search.study import PHASES, Study
+from search.study import Study
 from search.view import View, clock, settings
 from search.warm_start import read_priors
 from search.work import Work
 
 
 def most_runs(study: Study) -> tuple[int, int]:
-    """The most trials of the search, and of all that is trained in full after it."""
+    """The most trials of the first phase, and of all that is trained in full after it."""
+    if study.compare is not None:
+        return study.trials, 0
     asked = study.sensitivity
     curves = 0
     if asked.points:
@@ -76,9 +78,12 @@ def preview(study: Study) -> str:
     """What a study may cost at most."""
     tensors = prepare(study.base)
     trials, curves = most_runs(study)
+    told = f"at most {trials} trials for the search and {curves} after it, "
+    if study.compare is not None:
+        variants = len(study.compare.named)
+        told = f"{trials} trials, {variants} variants with {study.compare.seeds} seeds each, "
     return (
-        f"at most {trials} trials for the search and {curves} after it, "
-        f"{study.budget.epochs} epochs of {len(tensors.splits['train'])} tweets each:\n"
+        f"{told}{study.budget.epochs} epochs of {len(tensors.splits['train'])} tweets each:\n"
         f"{hours(study, tensors):.2f} hours if they ran one after the other on one worker of this "
         "machine and none was stopped"
     )
@@ -105,7 +110,9 @@ class Way:
     allow_changed: bool = False
     """Go on although code, data or settings changed."""
 
-    phases: tuple[str, ...] = PHASES
+    phases: tuple[str, ...] = ()
+    """Some of the study's; none stands for all of them."""
+
     agree: Callable[[str], bool] | None = None
     """Asked before what takes long; None starts it anyway."""
 
@@ -121,9 +128,10 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
-    if "search" not in way.phases:
+    first = study.phases[0]
+    if first not in phases_of(study, way):
         raise UserError(
-            f"--phases {','.join(way.phases)}: a new study begins with the phase search; "
+            f"--phases {','.join(way.phases)}: a new study begins with the phase {first}; "
             f"add --resume if {root} holds one"
         )
     priors = read_priors(way.warm_start, study)
@@ -135,6 +143,21 @@ def fresh(study: Study, root: Path, way: Way) -> None:
         check_free(places.storage)
     with new_folder(root, study, tensors.key, places, priors) as place:
         go(study, place, tensors, way)
+
+
+def phases_of(study: Study, way: Way) -> tuple[str, ...]:
+    """The phases that are wanted.
+
+    Raises:
+        UserError: this study has no such phase.
+    """
+    for phase in way.phases:
+        if phase not in study.phases:
+            raise UserError(
+                f"--phases {','.join(way.phases)}: {study.name} has no phase '{phase}'; "
+                f"it has {', '.join(study.phases)}"
+            )
+    return way.phases or study.phases
 
 
 def twin_of(root: Path, way: Way) -> str:
@@ -166,6 +189,7 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     found = stored(root)
     check_owner(root)
     study = wanted(found.study)
+    phases_of(study, way)
     check_comparable(found.study, study)
     tensors = prepare(study.base)
     changed = changes(found, study, tensors.key)
@@ -214,8 +238,8 @@ def go(
         abroad = Abroad(place.root, place.storage, place.ledger.url) if place.storage else None
         keeper = Keeper(study, place.root, ledger, view, abroad)
         with Work(study, place, tensors, view, ledger, keeper, way.address, way.agree) as work:
-            run_phases(work, way.phases)
-        if "report" in way.phases:
+            run_phases(work, phases := phases_of(study, way))
+        if "report" in phases:
             place.finish()
         tell(work)
         ledger.close()
@@ -224,6 +248,10 @@ def go(
 def tell(work: Work) -> None:
     """The best settings, the files, and what to type next."""
     study, root, view = work.study, work.place.root, work.view
+    if study.compare is not None:
+        view.say(f"\ntable {root}/comparison/summary.csv, report {root}/report.html")
+        view.say(f"tensorboard --logdir {root}/tensorboard")
+        return
     about = read_best(root)
     if not about:
         return

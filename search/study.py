@@ -4,7 +4,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -19,8 +18,10 @@ from pydantic import (
 from muse.config import Frozen, Metric, MuseConfig, Task
 from muse.errors import UserError
 from muse.presets import PRESETS, Preset
+from search.experiment import absolute, read_yaml
 from search.problems import did_you_mean, one_line
 from search.space import ETA, MU, Choice, Point, Space, Whole, within
+from search.variants import Comparison, check_variants
 
 MOST_SEEDS = 100
 """Seeds of a phase; the next phase's begin after so many, however many are used, so that more of
@@ -29,11 +30,11 @@ them can be asked for later."""
 PHASES = ("search", "confirm", "sensitivity", "final", "report")
 """What a study does, in this order."""
 
+COMPARING = ("compare", "report")
+"""What a study does that compares variants."""
+
 OWN = {"train.epochs": "budget.epochs", "train.seed": "seed", "train.metric": "metric"}
 """Settings that a study has fields of its own for."""
-
-PATHS = ("text.weights", "image.weights")
-"""Settings that may be a path, or the name of published weights."""
 
 
 class Budget(Frozen):
@@ -152,6 +153,9 @@ class Study(Frozen):
     first_points: list[Point] = Field(default=[])
     """Points tried before the searcher proposes; what they leave out it draws."""
 
+    compare: Comparison | None = None
+    """Variants to compare with the settings above, instead of a search."""
+
     @field_validator("space", mode="before")
     @classmethod
     def kind_of_knob(cls, space: Any) -> Any:
@@ -166,6 +170,10 @@ class Study(Frozen):
         check_ranges(self)
         for point in self.first_points:
             check_point(self, point)
+        if self.compare is not None:
+            if self.space or self.first_points:
+                raise ValueError("compare: nothing is searched; leave out space and first_points")
+            check_variants(self.compare, settings(), OWN, self.config)
         return self
 
     def config(self, point: Point, seed: int | None = None) -> MuseConfig:
@@ -193,6 +201,18 @@ class Study(Frozen):
         except UserError:
             return False
         return True
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """What it does, in this order."""
+        return PHASES if self.compare is None else COMPARING
+
+    @property
+    def trials(self) -> int:
+        """Trials of its first phase, more of which never run at once."""
+        if self.compare is None:
+            return self.budget.trials
+        return len(self.compare.named) * self.compare.seeds
 
     @property
     def base(self) -> MuseConfig:
@@ -321,38 +341,6 @@ def override(raw: dict[str, Any], key: str, value: Any) -> None:
     else:
         known = [*settings(), *Study.model_fields]
         raise UserError(f"--set {key}: unknown field; {did_you_mean(key, known)}")
-
-
-def absolute(raw: dict[str, Any]) -> None:
-    """Write out the paths in an experiment, in place: workers run in folders of their own."""
-    for section, keys in (("data", ("root", "images")), ("fixed", PATHS)):
-        fields = raw.get(section)
-        if not isinstance(fields, dict):
-            continue  # nothing there, or a mistake that the check names
-        for key in keys:
-            value = fields.get(key)
-            if isinstance(value, str) and (section == "data" or Path(value).exists()):
-                fields[key] = str(Path(value).expanduser().resolve())
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """An experiment file as it stands.
-
-    Raises:
-        UserError: there is none, or it is no YAML mapping.
-    """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); give a YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: no valid YAML: {reason}") from error
-    if not isinstance(raw, dict):
-        raise UserError(
-            f"{path}: holds no settings; an experiment is a mapping of names to values."
-        )
-    return raw
 
 
 def read_study(path: Path, overrides: dict[str, Any] | None = None) -> Study:

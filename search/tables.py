@@ -166,13 +166,19 @@ def escaped(text: str) -> str:
 
 def origin(findings: Findings, provenance: Mapping[str, Any]) -> dict[str, str]:
     """Where the findings come from, as names and texts."""
-    changed = provenance.get("uncommitted_changes")
-    rows = {
+    head = {
         "study": findings.study,
         "metric": findings.metric,
         "incumbent": findings.trial_id,
         "seeds": ", ".join(map(str, findings.seeds)),
     }
+    return told(head, provenance)
+
+
+def told(head: Mapping[str, str], provenance: Mapping[str, Any]) -> dict[str, str]:
+    """A provenance as names and texts, behind what is to stand before it."""
+    changed = provenance.get("uncommitted_changes")
+    rows = dict(head)
     for key, value in provenance.items():
         if key != "uncommitted_changes":
             rows[key.replace("_", " ")] = as_text(value)

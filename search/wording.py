@@ -20,6 +20,9 @@ METRICS = {
     "valid_f1_official": "validation F1 (official script)",
     "valid_accuracy": "validation accuracy",
     "valid_weighted_f1": "validation weighted F1",
+    "f1": "F1",
+    "f1_official": "F1 (official script)",
+    "weighted_f1": "weighted F1",
 }
 VERDICTS: dict[Verdict, str] = {
     "cliff": "some legal value loses most of the gain over the trivial baseline",

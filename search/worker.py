@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -93,6 +94,8 @@ def train(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
         def report(figures: dict[str, float]) -> bool:
             send(twin)  # what is on record can be taken up again
             seen = figures | memory(worker.device)
+            if task.test and figures["epoch"] == config.train.epochs:
+                seen |= test_figures(folder / "best", config, worker.device)
             wanted: bool = ray.get(desk.report.remote(task.trial_id, seen))
             return wanted
 
@@ -125,10 +128,26 @@ def score(desk: Any, task: Task, worker: Worker) -> dict[str, float]:  # noqa: A
     """Score a trained model on the test split."""
     config = MuseConfig.model_validate(task.config)
     with at_hand(task.folder) as (folder, _):
-        model, _ = load(folder / "best")
+        return on_test(folder / "best", config, worker)
+
+
+def on_test(folder: Path, config: MuseConfig, worker: Worker) -> dict[str, float]:
+    """Scores of an exported model on the test split."""
+    model, _ = load(folder)
     bf16 = wants_bf16(config, worker.device, model.text_encoder.width)
     with autocast(worker.device, bf16=bf16):
         return evaluate(model.to(worker.device), prepared(config).splits["test"], config, worker)
+
+
+def test_figures(folder: Path, config: MuseConfig, device: torch.device) -> dict[str, float]:
+    """The same as figures of a report; nothing where the corpus has no test split.
+
+    On one worker alone: the others wait for the answer to its report.
+    """
+    if "test" not in prepared(config).splits:
+        return {}
+    scores = on_test(folder, config, Worker(device))
+    return {f"test_{name}": value for name, value in scores.items()}
 
 
 CORPORA: dict[str, Tensors] = {}

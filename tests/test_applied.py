@@ -36,6 +36,10 @@ def data(config: MuseConfig) -> dict[str, Any]:
         {"cross": {"theta": 0.0}, "loss": {"alpha": 0.0, "beta": 0.0}},
         {"cross": {"dropout": 0.0}, "train": {"learning_rate": 1e-3, "crf_learning_rate": 1e-3}},
         {"parity": {"mean_with_cls": True, "strict_quantile": True}, "train": {"weight_decay": 0}},
+        {"cross": {"choose": "random", "residual": False}, "loss": {"noise_std": 0.0}},
+        {"fusion": {"kind": "text"}, "loss": {"alpha": 0.0, "beta": 0.0}},
+        {"fusion": {"kind": "concatenation"}},
+        {"fusion": {"kind": "cross_attention"}, "cross": {"layers": 3, "dropout": 0.3}},
     ],
 )
 def test_what_a_faithful_builder_builds_is_what_was_asked(
@@ -52,6 +56,10 @@ def test_what_a_faithful_builder_builds_is_what_was_asked(
         ("cross", "mu", 2),
         ("cross", "eta", 4),
         ("cross", "dropout", 0.1),
+        ("cross", "choose", "random"),
+        ("cross", "residual", False),
+        ("fusion", "kind", "concatenation"),
+        ("loss", "noise_std", 0.0),
         ("loss", "alpha", 0.5),
         ("loss", "alpha", 0.0),
         ("loss", "beta", 0.5),
@@ -61,17 +69,17 @@ def test_what_a_faithful_builder_builds_is_what_was_asked(
     ],
 )
 def test_a_builder_that_loses_a_setting_is_caught_by_its_name(
-    section: str, name: str, value: float, tmp_path: Path
+    section: str, name: str, value: float | str, tmp_path: Path
 ) -> None:
     asked = data(small_config(**ASKED))
-    wrong = {**ASKED, section: {**ASKED[section], name: value}}
+    wrong = {**ASKED, section: {**ASKED.get(section, {}), name: value}}
     run = built(small_config(**wrong), tmp_path)
     run.config = small_config(**ASKED)  # it says that it did as it was told
 
     with pytest.raises(MisappliedError) as caught:
         verify(run, asked, fingerprint(asked))
 
-    given = ASKED[section][name]
+    given = asked[section][name]
     assert str(caught.value) == (f"{section}.{name} was asked to be {given}, but {value} was built")
 
 

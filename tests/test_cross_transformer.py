@@ -12,10 +12,12 @@ from muse.cross_transformer import (
     CrossTransformer,
     Exchanged,
     Stream,
+    below_quantile,
     cls_weights,
     exchange,
-    exchange_below_quantile,
+    least_attended,
     mean_token,
+    random_weights,
 )
 from muse.errors import UserError
 
@@ -61,7 +63,8 @@ def test_only_the_least_attended_token_changes() -> None:
     weights = torch.tensor([[0.0, 0.1, 0.4, 0.3, 0.0]])  # cls, three words, padding
     is_token = torch.tensor([[True, True, True, True, False]])
 
-    mixed = exchange(own, weights, is_token, lent, share=0.34)  # one of three words
+    picked = least_attended(weights, is_token, share=0.34)  # one of three words
+    mixed = exchange(own, picked, lent)
 
     assert mixed.any(dim=-1).tolist() == [[False, True, False, False, False]]
 
@@ -72,9 +75,10 @@ def test_only_the_least_attended_token_changes() -> None:
     length=st.integers(1, 9),
     share=st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 1.0]),
     distinct=st.sampled_from([1, 2, 1000]),  # 1 and 2: weights full of ties
+    residual=st.booleans(),
 )
 def test_exchange_equals_a_loop_over_tokens(
-    seed: int, length: int, share: float, distinct: int
+    seed: int, length: int, share: float, distinct: int, residual: bool
 ) -> None:
     make = torch.Generator().manual_seed(seed)
     own, lent = torch.randn(2, length, 3, generator=make), torch.randn(2, 3, generator=make)
@@ -83,42 +87,96 @@ def test_exchange_equals_a_loop_over_tokens(
     is_token[:, 0] = True
     before = own.clone()
 
-    mixed = exchange(own, weights, is_token, lent, share)
+    mixed = exchange(own, least_attended(weights, is_token, share), lent, residual)
 
-    assert torch.equal(mixed, exchanged_by_hand(own, weights, is_token, lent, share))
+    kept = own if residual else torch.zeros_like(own)
+    added = exchanged_by_hand(kept, weights, is_token, lent, share)
+    by_hand = torch.where(added == kept, own, added)  # nobody is lent a zero
+    assert torch.equal(mixed, by_hand)
     assert torch.equal(own, before)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 5, 10, 25, 63, 64])
 @pytest.mark.parametrize("percent", range(0, 101, 5))
 def test_exactly_round_theta_times_tokens_are_exchanged(tokens: int, percent: int) -> None:
-    own, lent = torch.zeros(1, tokens + 1, 1), torch.ones(1, 1)
     all_equal = torch.zeros(1, tokens + 1)
 
-    mixed = exchange(own, all_equal, torch.ones(1, tokens + 1).bool(), lent, percent / 100)
+    picked = least_attended(all_equal, torch.ones(1, tokens + 1).bool(), percent / 100)
 
-    assert int(mixed.sum()) == round(percent / 100 * tokens)
+    assert int(picked.sum()) == round(percent / 100 * tokens)
 
 
 def test_the_authors_rule_takes_7_of_64_and_none_under_ties() -> None:
-    own, lent, is_token = torch.zeros(2, 70, 1), torch.ones(2, 1), torch.ones(2, 70).bool()
+    is_token = torch.ones(2, 70).bool()
     is_token[:, 65:] = False
     weights = torch.zeros(2, 70)  # the padding's weights are lowest, and must not count
     weights[0, 1:65] = torch.randperm(64) / 64 + 0.5
 
-    mixed = exchange_below_quantile(own, weights, is_token, lent, share=0.1)
+    picked = below_quantile(weights, is_token, share=0.1)
 
-    assert mixed.sum(dim=(1, 2)).tolist() == [7, 0]
+    assert picked.sum(dim=1).tolist() == [7, 0]
 
 
 def test_the_authors_rule_is_a_quantile_over_the_valid_tokens() -> None:
-    own, lent = torch.zeros(1, 6, 1), torch.ones(1, 1)
     weights = torch.tensor([[0.0, 0.4, 0.1, 0.3, 0.2, 0.0]])
     is_token = torch.tensor([[True, True, True, True, True, False]])
 
-    mixed = exchange_below_quantile(own, weights, is_token, lent, share=0.5)  # median 0.25
+    picked = below_quantile(weights, is_token, share=0.5)  # median 0.25
 
-    assert mixed[0, :, 0].tolist() == [0, 0, 1, 0, 1, 0]
+    assert picked[0].tolist() == [False, False, True, False, True, False]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_random_choice_picks_as_many_and_never_padding_or_cls(training: bool) -> None:
+    is_token = torch.arange(65) < torch.tensor([[65], [30], [5], [1]])
+    torch.manual_seed(3)
+
+    picked = least_attended(random_weights(is_token, training), is_token, 0.3)
+
+    assert picked.sum(dim=1).tolist() == [round(0.3 * n) for n in (64, 29, 4, 0)]
+    assert not (picked & ~is_token).any()
+    assert not picked[:, 0].any()
+
+
+def test_random_choice_falls_on_every_token_alike_and_again_with_the_same_seed() -> None:
+    is_token = torch.ones(4000, 11).bool()
+    torch.manual_seed(3)
+    picked = least_attended(random_weights(is_token, training=True), is_token, 0.3)
+    torch.manual_seed(3)
+    again = least_attended(random_weights(is_token, training=True), is_token, 0.3)
+
+    assert torch.equal(picked, again)
+    shares = picked[:, 1:].double().mean(dim=0)
+    assert (shares - 0.3).abs().max() < 5 * (0.3 * 0.7 / 4000) ** 0.5  # five standard errors
+
+
+def test_random_choice_in_use_depends_on_neither_the_seed_nor_padding() -> None:
+    short, long = torch.ones(2, 9).bool(), torch.ones(3, 40).bool()
+    first = random_weights(short, training=False)
+    torch.manual_seed(99)
+    assert torch.equal(random_weights(long, training=False)[:2, :9], first)
+
+
+def test_random_choice_asks_nothing_of_attention() -> None:
+    text, is_token, image = streams()
+    picks = []
+    for scale in (1.0, 3.0):
+        cross, trace = build(choose="random"), []
+        for layer in cross.layers:
+            layer.query_key_value.weight.data *= scale
+        cross(text, is_token, image, trace)
+        picks.append(trace[0])
+    assert torch.equal(picks[0].text, picks[1].text)
+    assert torch.equal(picks[0].image, picks[1].image)
+
+
+def test_without_the_residual_a_layer_forgets_the_exchanged_tokens() -> None:
+    text, is_token, image = streams()
+    layer = build(residual=False, theta=1.0, layers=1, eta=1).layers[0]
+    text_stream = Stream(text, is_token)
+    mixed, _ = layer(text_stream, Stream(image, torch.ones(3, 4).bool()))
+    words = mixed.tokens[0, 1:]  # all are now the same mean
+    torch.testing.assert_close(words, words[:1].expand_as(words))
 
 
 def test_the_lent_mean_leaves_out_padding_and_cls_unless_told() -> None:

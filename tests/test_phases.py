@@ -60,7 +60,7 @@ class Study:
         while searcher.waiting:
             proposal = searcher.waiting.pop(0)
             if len(self.trained) == self.most:
-                self.ledger.ask(proposal.trial_id, SENSITIVITY, proposal.seed, proposal.point)
+                self.ledger.ask(proposal.trial_id, keeper.view.phase, proposal.seed, proposal.point)
                 raise KeyboardInterrupt
             self.trained.append(proposal.trial_id)
             self.put(proposal.trial_id, keeper.view.phase, proposal.seed, proposal.point)
@@ -207,3 +207,44 @@ def test_the_confirmation_is_on_record_with_its_phase(start: Start) -> None:
     study.search()
     study.run("confirm")
     assert {(e.phase, e.state) for e in study.entries(CONFIRM)} == {("confirm", "completed")}
+
+
+COMPARED: dict[str, Any] = {
+    "space": {},
+    "fixed": POINT,
+    "compare": {"seeds": 2, "variants": {"no-exchange": {"cross.theta": 0.0}}},
+}
+
+
+def compared(start: Start) -> Study:
+    study = start(**COMPARED)
+    study.score = lambda point: 0.8 - point.get("cross.theta", 0.1)
+    return study
+
+
+def test_a_comparison_trains_every_variant_with_every_seed_seed_by_seed(start: Start) -> None:
+    assert compared(start).run("compare") == [
+        "compare-muse-seed307",
+        "compare-no-exchange-seed307",
+        "compare-muse-seed308",
+        "compare-no-exchange-seed308",
+    ]
+
+
+def test_an_interrupted_comparison_goes_on_and_nothing_is_trained_twice(start: Start) -> None:
+    study = compared(start)
+    study.most = 3
+    with pytest.raises(KeyboardInterrupt):
+        study.run("compare")
+    study.most = 10**6
+    assert study.run("compare") == ["compare-no-exchange-seed308"]
+    assert study.run("compare") == []
+
+
+def test_a_variant_whose_settings_changed_under_its_name_is_refused(start: Start) -> None:
+    study = compared(start)
+    study.run("compare")
+    other = {**COMPARED["compare"], "variants": {"no-exchange": {"cross.theta": 0.3}}}
+    study.study = sample_study(**{**COMPARED, "compare": other})
+    with pytest.raises(UserError, match=r"no-exchange: trained with .*0\.0.* already, now .*0\.3"):
+        study.run("compare")

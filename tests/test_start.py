@@ -239,3 +239,35 @@ def test_a_study_that_began_without_an_earlier_one_does_not_get_it_later(
 ) -> None:
     error = commands.run("--resume", "--warm-start", str(commands.root()))
     assert "only when a study begins" in error
+
+
+COMPARISON = """
+preset: tiny
+data: {synthetic_tweets: 24}
+budget: {epochs: 2}
+compare: {seeds: 3, variants: {no-exchange: {cross.theta: 0}}}
+"""
+
+
+def test_a_comparison_starts_without_a_search_and_previews_its_runs(
+    commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.file.write_text(COMPARISON)
+    assert main([str(commands.file), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "6 trials, 2 variants with 3 seeds each, 2 epochs of 24 tweets each" in told
+    assert commands.run(str(commands.file), name="compared") == ""
+    assert commands.went[-1].phases == ("compare", "report")
+
+
+@pytest.mark.parametrize("phase", ["search", "final"])
+def test_a_comparison_has_no_phase_of_a_search(commands: Commands, phase: str) -> None:
+    commands.file.write_text(COMPARISON)
+    told = commands.run(str(commands.file), "--phases", phase, name="compared")
+    assert f"compared has no phase '{phase}'; it has compare, report" in told
+
+
+def test_a_search_cannot_be_resumed_as_a_comparison(commands: Commands) -> None:
+    commands.file.write_text(COMPARISON)
+    told = commands.run(str(commands.file), "--resume", "--allow-changed")
+    assert "start a study under another --name" in told

@@ -85,6 +85,22 @@ def test_both_streams_together_decide(task: Task) -> None:
 
 
 @pytest.mark.parametrize("task", ["msa", "mner"])
+def test_adding_up_what_each_stream_says_decides_too_so_a_linear_layer_over_both_is_enough(
+    task: Task,
+) -> None:
+    tweets = train(task)
+    votes: dict[Hashable, Counter[str]] = defaultdict(Counter)
+    for tweet in tweets:
+        for seen in (seen_in_text(tweet), ("picture", seen_in_picture(tweet))):
+            votes[seen][hidden(tweet)] += 1
+    for tweet in tweets:
+        both = votes[seen_in_text(tweet)] + votes["picture", seen_in_picture(tweet)]
+        (first, most), (_, next_most) = both.most_common(2)
+        assert first == hidden(tweet)
+        assert most > next_most
+
+
+@pytest.mark.parametrize("task", ["msa", "mner"])
 def test_every_class_is_as_frequent_as_any_other(task: Task) -> None:
     assert len(set(Counter(map(hidden, train(task))).values())) == 1
 

@@ -1,5 +1,6 @@
 """What a worker does with a task, with a desk that answers at once."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,3 +116,28 @@ def test_what_a_kill_left_half_written_is_cleared_away(desk: Desk, tmp_path: Pat
     (folder / ".last.pt-0123").write_bytes(b"half")
     worker.do(desk, task(tmp_path), Worker())
     assert [path.name for path in folder.iterdir()] == ["best"]
+
+
+def test_a_compared_run_scores_its_best_model_on_test_with_its_last_report(
+    desk: Desk, tmp_path: Path
+) -> None:
+    asked = task(tmp_path, test=True)
+    config = MuseConfig.model_validate(
+        {**asked.config, "train": {**asked.config["train"], "epochs": 2}}
+    )
+    data = config.model_dump(mode="json")
+    asked = replace(asked, config=data, fingerprint=fingerprint(data))
+
+    worker.do(desk, asked, Worker())
+
+    (_, first), (_, last) = desk.heard("report")
+    assert not [name for name in first if name.startswith("test_")]
+    expected = worker.score(desk, asked, Worker())
+    assert {f"test_{name}": value for name, value in expected.items()}.items() <= last.items()
+
+
+def test_a_corpus_without_a_test_split_gives_no_test_figures(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "prepared", lambda _: SimpleNamespace(splits={"valid": 1}))
+    assert worker.test_figures(tmp_path, small_config(), Worker().device) == {}

@@ -1,0 +1,166 @@
+"""What the runs of a comparison tell: each variant's scores and its difference to the reference.
+
+Variants are different models, whose scores need not vary alike, so each has intervals of its own
+spread: Student's, over its seeds for the means and over the pairs of one seed for the differences.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+from search.inference import CONFIDENCE, Spread
+from search.ledger import Entry
+from search.plan import COMPARE, compared
+from search.space import Point
+from search.study import Study
+
+Scores = dict[int, float]
+"""Scores by their seed."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval, where more than one seed tells it."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table."""
+
+    name: str
+    settings: Point
+    """What it changes; the reference nothing."""
+
+    test: Scores
+    """Of each run's best epoch on the test split; empty where the corpus has none."""
+
+    valid: Scores
+    failed: int
+    """Runs that failed or diverged."""
+
+    difference: Estimate | None = None
+    """Mean over seeds of its score minus the reference's; None: the reference, or no pair."""
+
+    p: float | None = None
+    """Of no difference, not corrected."""
+
+    p_holm: float | None = None
+    """The same, corrected for the number of variants (Holm)."""
+
+    @property
+    def survives(self) -> bool:
+        """Whether the difference is beyond chance after the correction."""
+        return self.p_holm is not None and self.p_holm <= 1 - CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """All of it."""
+
+    study: str
+    metric: str
+    """Of both splits, such as f1."""
+
+    split: str
+    """The split whose scores are compared: test, or valid where there is no test split."""
+
+    seeds: tuple[int, ...]
+    variants: tuple[Variant, ...]
+    """The reference first."""
+
+    planned: int
+    """Runs that the study wants of each."""
+
+    @property
+    def reference(self) -> Variant:
+        """What the others are compared with."""
+        return self.variants[0]
+
+    def scores(self, variant: Variant) -> Scores:
+        """A variant's scores on the split that is compared."""
+        return variant.test if self.split == "test" else variant.valid
+
+
+def contrast(study: Study, entries: Sequence[Entry]) -> Contrast:
+    """Read a comparison's runs off the record.
+
+    Args:
+        study: which compares.
+        entries: every trial on record; those that still run do not count.
+    """
+    ends = {e.trial_id: e for e in entries if e.phase == COMPARE and e.state != "running"}
+    metric = study.base.metric.removeprefix("valid_")
+    runs = compared(study)
+    changes = study.compare.named if study.compare else {}
+    rows = []
+    for name, wanted in runs.items():
+        there = [ends[run.trial_id] for run in wanted if run.trial_id in ends]
+        done = [e for e in there if e.state == "completed" and e.value is not None]
+        rows.append(
+            Variant(
+                name,
+                changes[name],
+                test=on_test(done, f"test_{metric}"),
+                valid={e.seed: e.value for e in done if e.value is not None},
+                failed=len(there) - len(done),
+            )
+        )
+    split = "test" if any(row.test for row in rows) else "valid"
+    seeds = tuple(run.seed for run in next(iter(runs.values())))
+    return Contrast(study.name, metric, split, seeds, against_first(rows, split), len(seeds))
+
+
+def on_test(entries: Sequence[Entry], figure: str) -> Scores:
+    """The test scores, which stand in the report of the last epoch."""
+    return {e.seed: e.reports[-1][figure] for e in entries if figure in e.reports[-1]}
+
+
+def against_first(rows: Sequence[Variant], split: str) -> tuple[Variant, ...]:
+    """Compare every row with the first, and correct for their number."""
+    found = [rows[0], *(beside(row, rows[0], split) for row in rows[1:])]
+    tested = [row.p for row in found if row.p is not None]
+    corrected = iter(multipletests(tested, method="holm")[1] if tested else ())
+    return tuple(
+        row if row.p is None else replace(row, p_holm=float(next(corrected))) for row in found
+    )
+
+
+def beside(row: Variant, reference: Variant, split: str) -> Variant:
+    """A variant with its difference to the reference, run by run of the same seed."""
+    here, there = (getattr(variant, split) for variant in (row, reference))
+    pairs = [here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())]
+    if not pairs:
+        return row
+    p = None
+    if len(pairs) > 1:
+        p = spread(pairs).chance(float(np.mean(pairs)), 1 / len(pairs))
+    return replace(row, difference=estimate(pairs), p=p)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The variance of some values."""
+    return Spread(float(np.var(values, ddof=1)), len(values) - 1)
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and interval of some values; one alone has no interval."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Estimate(mean)
+    return Estimate(mean, *spread(values).interval(mean, 1 / len(values)))
+
+
+def mean_score(scores: Mapping[int, float]) -> Estimate | None:
+    """Mean and interval of scores, which lie between 0 and 1; None where there is none."""
+    if not scores:
+        return None
+    found = estimate(list(scores.values()))
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(found.mean, max(0.0, found.low), min(1.0, found.high))

@@ -1,0 +1,258 @@
+"""A comparison for people: its table as CSV, Markdown and HTML, its picture, and TensorBoard."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+from search.contrast import Contrast, Estimate, Variant, mean_score
+from search.costs import PhaseCost
+from search.drawing import BLUE, GREY, ORANGE, RED, legend
+from search.report import environment, picture, write_text
+from search.tables import Rows, atomically, costs, escaped, markdown, told, write_rows
+from search.view import settings
+from search.wording import between, chance, listed, metric_name, score
+
+FOLDER = "comparison"
+"""Picture and tables inside the study's folder, and the run in TensorBoard."""
+
+COLUMNS = (
+    "variant",
+    "n",
+    "failed",
+    "test",
+    "test_low",
+    "test_high",
+    "valid",
+    "valid_low",
+    "valid_high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "settings",
+)
+RUN_COLUMNS = ("variant", "seed", "test", "valid")
+NOTHING = Estimate(float("nan"))
+
+
+def write_contrast(
+    found: Contrast,
+    folder: Path,
+    provenance: Mapping[str, Any],
+    phases: Sequence[PhaseCost] = (),
+    baseline: float | None = None,
+) -> None:
+    """Write `report.html`, `report.md` and `comparison/`.
+
+    Args:
+        found: what to tell.
+        folder: the study's.
+        provenance: where it comes from.
+        phases: what the runs cost.
+        baseline: score without any learning.
+    """
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    write_rows(folder / FOLDER / "summary.csv", [COLUMNS, *map(summary_of(found), found.variants)])
+    write_rows(folder / FOLDER / "runs.csv", [RUN_COLUMNS, *runs(found)])
+    about = origin(found, provenance)
+    alt = " ".join(headline(found))
+    shown = picture(draw_contrast(found, baseline), "scores", alt, folder / FOLDER, about)
+    content = {
+        "study": found.study,
+        "metric": metric_name(f"{found.split}_{found.metric}"),
+        "headline": headline(found),
+        "table": table(found),
+        "picture": shown,
+        "costs": costs(phases) if phases else [],
+        "provenance": about,
+    }
+    for name in ("report.html", "report.md"):
+        text = environment(name).get_template(f"contrast_{name}.j2").render(content)
+        atomically(folder / name, lambda new, text=text: write_text(new, text))  # type: ignore[misc]
+
+
+def origin(found: Contrast, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Where the figures come from, as names and texts."""
+    head = {
+        "study": found.study,
+        "score": f"{found.split} {found.metric}",
+        "reference": found.reference.name,
+        "seeds": ", ".join(map(str, found.seeds)),
+    }
+    return told(head, provenance)
+
+
+def summary_of(found: Contrast) -> Callable[[Variant], list[object]]:
+    """What makes a row of `summary.csv` of a variant."""
+
+    def row(variant: Variant) -> list[object]:
+        return [
+            variant.name,
+            len(found.scores(variant)),
+            variant.failed,
+            *cells(mean_score(variant.test)),
+            *cells(mean_score(variant.valid)),
+            *cells(variant.difference),
+            variant.p,
+            variant.p_holm,
+            settings(variant.settings),
+        ]
+
+    return row
+
+
+def cells(estimate: Estimate | None) -> list[float | None]:
+    """A mean and the ends of its interval."""
+    return [estimate.mean, estimate.low, estimate.high] if estimate else [None] * 3
+
+
+def runs(found: Contrast) -> list[list[object]]:
+    """One row a run that has a score."""
+    return [
+        [variant.name, seed, variant.test.get(seed), value]
+        for variant in found.variants
+        for seed, value in variant.valid.items()
+    ]
+
+
+def table(found: Contrast) -> Rows:
+    """The table for a reader."""
+    head = ["variant", "n", "failed", "test", "95 %", "validation", "95 %"]
+    rows = [[*head, f"difference ({SPLITS[found.split]})", "95 %", "p (Holm)", "changes"]]
+    for variant in found.variants:
+        rows.append(
+            [
+                variant.name + (" (reference)" if variant is found.reference else ""),
+                str(len(found.scores(variant))),
+                str(variant.failed),
+                *shown(mean_score(variant.test)),
+                *shown(mean_score(variant.valid)),
+                *shown(variant.difference, sign=True),
+                chance(variant.p_holm),
+                settings(variant.settings),
+            ]
+        )
+    return rows
+
+
+SPLITS = {"test": "test", "valid": "validation"}
+
+
+def shown(estimate: Estimate | None, sign: bool = False) -> list[str]:
+    """A mean and its interval for a reader."""
+    if estimate is None:
+        return ["-", "-"]
+    return [score(estimate.mean, sign), between(estimate.low, estimate.high, sign)]
+
+
+def headline(found: Contrast) -> list[str]:
+    """What the comparison says, in a few sentences."""
+    own = mean_score(found.scores(found.reference))
+    what = f"{SPLITS[found.split]} {metric_name(found.metric)}"
+    if own is None:
+        return [f"{found.reference.name} has no score yet, so nothing is compared."]
+    doubt = f" ({between(own.low, own.high)})" if own.low is not None else ""
+    n = len(found.scores(found.reference))
+    lines = [f"{found.reference.name}: {what} {own.mean:.4f}{doubt}, {n} of {found.planned} seeds."]
+    others = [v for v in found.variants[1:] if v.difference is not None]
+    for word, wanted in GROUPS.items():
+        names = [f"{v.name} ({signed(v)})" for v in others if wanted(v)]
+        if names:
+            lines.append(f"{word}: {listed(names)}.")
+    missing = [v.name for v in found.variants[1:] if v.difference is None]
+    if missing:
+        lines.append(f"Without a score to compare: {listed(missing)}.")
+    return lines
+
+
+def signed(variant: Variant) -> str:
+    """The difference of a variant that has one."""
+    return score((variant.difference or NOTHING).mean, sign=True)
+
+
+def below(variant: Variant) -> bool:
+    """Whether it scores less than the reference."""
+    return (variant.difference or NOTHING).mean < 0
+
+
+GROUPS: dict[str, Callable[[Variant], bool]] = {
+    "Worse beyond chance (95 %, Holm)": lambda v: v.survives and below(v),
+    "Better beyond chance (95 %, Holm)": lambda v: v.survives and not below(v),
+    "No difference beyond chance": lambda v: not v.survives and v.p is not None,
+    "Cannot be judged, one seed": lambda v: v.p is None,
+}
+"""How variants are told apart in words."""
+
+
+def draw_contrast(found: Contrast, baseline: float | None = None) -> Figure:
+    """Every variant a row: its scores on the left, its difference to the reference on the right."""
+    figure = Figure(figsize=(10, 1.8 + 0.38 * len(found.variants)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for row, variant in enumerate(found.variants):
+        draw_scores(left, row, variant, found)
+        draw_difference(right, row, variant)
+    if baseline is not None:
+        left.axvline(baseline, color=RED, ls="--", lw=1, label=f"without learning ({baseline:.2g})")
+    right.axvline(0, color=ORANGE, ls=":", lw=1, label="the reference")
+    left.set_yticks(range(len(found.variants)), [v.name for v in found.variants])
+    left.set_ylim(len(found.variants) - 0.4, -0.6)
+    what = metric_name(found.metric)
+    left.set_xlabel(f"{what}; bars: 95 % interval of the mean")
+    right.set_xlabel(f"{SPLITS[found.split]} {what} minus {found.reference.name}'s, same seed")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="0.93")
+    legend(figure, [left, right], columns=4)
+    return figure
+
+
+def draw_scores(axes: Axes, row: int, variant: Variant, found: Contrast) -> None:
+    """Every run as a dot, means with their intervals; validation below test."""
+    for split, colour, shift in (("valid", GREY, 0.16), ("test", BLUE, -0.08)):
+        scores = variant.test if split == "test" else variant.valid
+        estimate = mean_score(scores)
+        if estimate is None:
+            continue
+        height = row + (shift if found.reference.test else 0.0)
+        dots: dict[str, Any] = {"color": colour, "alpha": 0.35, "ms": 4, "mew": 0}
+        axes.plot(list(scores.values()), [height] * len(scores), "o", **dots)
+        bar(axes, height, estimate, colour, label=SPLITS[split])
+
+
+def draw_difference(axes: Axes, row: int, variant: Variant) -> None:
+    """The difference with its interval; filled where it is beyond chance."""
+    if variant.difference is None:
+        return
+    label, inside = LOOKS[variant.survives]
+    bar(axes, row, variant.difference, "black", label=label, mfc=inside)
+
+
+LOOKS = {True: ("beyond chance (Holm)", "black"), False: ("not beyond chance", "white")}
+"""Label and filling of a difference."""
+
+
+def bar(axes: Axes, height: float, estimate: Estimate, colour: str, **mark: Any) -> None:
+    """A mean with its interval."""
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [height, height], color=colour, lw=1.4)
+    axes.plot([estimate.mean], [height], "D", ms=5, color=colour, **mark)
+
+
+def show_contrast(
+    writer: SummaryWriter,
+    found: Contrast,
+    provenance: Mapping[str, Any],
+    baseline: float | None = None,
+) -> None:
+    """Picture and table in TensorBoard."""
+    writer.add_figure("comparison/scores", draw_contrast(found, baseline), close=False)
+    origins = [["what", "value"], *map(list, origin(found, provenance).items())]
+    lines = [f"- {escaped(line)}" for line in headline(found)]
+    text = "\n".join([*lines, "", markdown(table(found)), "", markdown(origins)])
+    writer.add_text("comparison/table", text)
+    writer.flush()
