@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -22,7 +21,7 @@ from muse.device import Worker, autocast, wants_bf16
 from muse.encoders import build_text_model
 from muse.evaluate import evaluate
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule
+from muse.optimizer import build_optimizer, build_schedule, learn
 from muse.tensors import Split, Tensors
 
 Report = Callable[[dict[str, float]], bool]
@@ -122,10 +121,7 @@ def train_step(run: Run, indices: Tensor) -> Tensor:
     # Workers average their gradients: a share counts as much as it has tweets.
     share = len(mine) * worker.world / len(indices)
     torch.autograd.backward(losses.total * share)
-    norm = clip_grad_norm_(run.model.parameters(), run.config.train.clip)
-    run.optimizer.step()
-    run.schedule.step()
-    run.optimizer.zero_grad(set_to_none=True)
+    norm = learn(run.model, run.optimizer, run.schedule, run.config.train.clip)
     parts = (losses.total.detach(), losses.task, losses.caption, losses.image)
     return torch.stack([*(part.float() * share for part in parts), norm.float()])
 
