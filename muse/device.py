@@ -12,6 +12,9 @@ CPU = torch.device("cpu")
 BF16_WORTH_WIDTH = 256
 """Below this width, bf16 on a CPU spends more on conversions than its matrices gain."""
 
+RESIDENT_SHARE = 0.1
+"""Of the free GPU memory, what the pictures of a corpus may take."""
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -39,3 +42,11 @@ def wants_bf16(config: MuseConfig, device: torch.device, width: int) -> bool:
 def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:
     """Matrix work in bf16, or everything in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes can stay on a GPU for good and leave most of it to the model."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= RESIDENT_SHARE * free
