@@ -4,6 +4,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from muse.config import MuseConfig
 
@@ -50,3 +52,15 @@ def fits(size: int, device: torch.device) -> bool:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     return size <= RESIDENT_SHARE * free
+
+
+def together(model: nn.Module, worker: Worker) -> nn.Module:
+    """The model as all workers train it: gradients are averaged while others are computed."""
+    if worker.world == 1:
+        return model
+    return DistributedDataParallel(
+        model,
+        device_ids=[worker.device] if worker.device.type == "cuda" else None,
+        broadcast_buffers=False,  # batch statistics are shared once an epoch, by muse/train.py
+        gradient_as_bucket_view=True,  # no copy between gradients and what is sent
+    )

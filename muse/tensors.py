@@ -222,6 +222,12 @@ class Split:
             )
         ]
 
+    def held(self, device: torch.device) -> "Split":
+        """The same split with its pictures on a device."""
+        both = (self.pixels, self.small_pixels)
+        pixels, small = (torch.tensor(np.asarray(array), device=device) for array in both)
+        return replace(self, pixels=pixels, small_pixels=small)
+
     def batch(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Batch:
         """These tweets as tensors, padded to the longest of them; pictures where `pixels` are."""
         rows = np.asarray(indices, dtype=np.int64)
@@ -278,11 +284,9 @@ class Tensors:
 
     def resident(self, device: torch.device) -> "Tensors":
         """The same corpus with all its pictures on a device."""
-        a_split = next(iter(self.splits.values()))
-        both = (a_split.pixels, a_split.small_pixels)
-        pixels, small = (torch.tensor(np.asarray(array), device=device) for array in both)
+        held = next(iter(self.splits.values())).held(device)
         splits = {
-            name: replace(split, pixels=pixels, small_pixels=small)
+            name: replace(split, pixels=held.pixels, small_pixels=held.small_pixels)
             for name, split in self.splits.items()
         }
         return replace(self, splits=splits)

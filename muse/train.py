@@ -10,14 +10,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from muse.batch import Losses
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
-from muse.device import Worker, autocast, fits, wants_bf16
+from muse.device import Worker, autocast, fits, together, wants_bf16
 from muse.encoders import build_text_model
 from muse.evaluate import evaluate
 from muse.model import Muse
@@ -90,15 +89,7 @@ def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
     if fits(tensors.picture_bytes, worker.device):
         tensors = tensors.resident(worker.device)
     model = build_model(config, tensors).to(worker.device)
-    wrapped: nn.Module = model
-    if worker.world > 1:
-        devices = [worker.device] if worker.device.type == "cuda" else None
-        wrapped = DistributedDataParallel(
-            model,
-            device_ids=devices,
-            broadcast_buffers=False,  # once an epoch is enough: share_statistics
-            gradient_as_bucket_view=True,  # no copy between gradients and what is sent
-        )
+    wrapped = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)
     schedule = build_schedule(optimizer, config.train, steps)
