@@ -38,12 +38,19 @@ class Batch:
     """Tag of each word (B, W) for mner, 0 on padding; class of each tweet (B,) for msa; int64."""
 
     def to(self, device: torch.device) -> "Batch":
-        """Copy every field to a device, without waiting where the memory is pinned."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
+        """Copy every field that is not there yet to a device; for a GPU, without waiting."""
+        moved = {f.name: moved_to(device, getattr(self, f.name)) for f in fields(self)}
         return replace(self, **moved)
 
     def __len__(self) -> int:
         return self.token_ids.shape[0]
+
+
+def moved_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Copy a tensor to a device; only what is pinned can travel while a GPU computes."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from muse.config import MuseConfig
 
@@ -11,6 +13,9 @@ CPU = torch.device("cpu")
 
 BF16_WORTH_WIDTH = 256
 """Below this width, bf16 on a CPU spends more on conversions than its matrices gain."""
+
+RESIDENT_SHARE = 0.1
+"""Of the free GPU memory, what the pictures of a corpus may take."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,23 @@ def wants_bf16(config: MuseConfig, device: torch.device, width: int) -> bool:
 def autocast(device: torch.device, *, bf16: bool) -> AbstractContextManager[object]:
     """Matrix work in bf16, or everything in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes can stay on a GPU for good and leave most of it to the model."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= RESIDENT_SHARE * free
+
+
+def together(model: nn.Module, worker: Worker) -> nn.Module:
+    """The model as all workers train it: gradients are averaged while others are computed."""
+    if worker.world == 1:
+        return model
+    return DistributedDataParallel(
+        model,
+        device_ids=[worker.device] if worker.device.type == "cuda" else None,
+        broadcast_buffers=False,  # batch statistics are shared once an epoch, by muse/train.py
+        gradient_as_bucket_view=True,  # no copy between gradients and what is sent
+    )

@@ -3,6 +3,8 @@
 Shapes: B batch, S sub-words, P = grid * grid image tokens, D width, C the ResNet's channels.
 """
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -31,7 +33,7 @@ def build_text_model(config: TextConfig, vocabulary: int) -> PreTrainedModel:
         UserError: the weights cannot be had.
     """
     if config.weights is not None:
-        return load_text_model(text_source(config.weights))
+        return deepcopy(pristine(text_source(config.weights)))
     return BertModel(
         BertConfig(
             vocab_size=vocabulary,
@@ -42,6 +44,17 @@ def build_text_model(config: TextConfig, vocabulary: int) -> PreTrainedModel:
             max_position_embeddings=512,
         )
     )
+
+
+@lru_cache(maxsize=1)  # all trials of a study start from the same one
+def pristine(source: str) -> PreTrainedModel:
+    """The pretrained encoder as it was read, once a process; whatever it lacks is drawn.
+
+    No random number is taken from the caller: a process's later trials start as its first.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return load_text_model(source)
 
 
 class TextEncoder(nn.Module):
@@ -62,10 +75,19 @@ class TextEncoder(nn.Module):
 
     def forward(self, token_ids: Tensor, is_token: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tokens (B, S, D) and [CLS], pooled where the encoder has a pooler (B, D)."""
-        output = self.model(input_ids=token_ids, attention_mask=is_token)
+        output = self.model(input_ids=token_ids, attention_mask=self._mask(is_token))
         tokens: Tensor = output.last_hidden_state
         pooled = getattr(output, "pooler_output", None)
         return tokens, tokens[:, 0] if pooled is None else pooled
+
+    def _mask(self, is_token: Tensor) -> Tensor:
+        """The mask as the attention itself takes it, where that is known.
+
+        Of a mask (B, S) transformers asks whether any of it is padding: the device is waited for.
+        """
+        if isinstance(self.model, BertModel) and self.model.config._attn_implementation == "sdpa":
+            return is_token[:, None, None]  # (B, 1, 1, S)
+        return is_token
 
 
 def imagenet_state(depth: int) -> dict[str, Tensor]:

@@ -6,9 +6,9 @@ Shapes: B batch, S sub-words, W words, D width, K labels. F_e is (B, 1 + S, D), 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchcrf import CRF
 
 from muse.batch import Batch
+from muse.crf import CRF
 
 
 class EntityHead(nn.Module):
@@ -18,7 +18,7 @@ class EntityHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, labels)
-        self.crf = CRF(labels, batch_first=True)
+        self.crf = CRF(labels)
 
     def scores(self, fused: Tensor, batch: Batch) -> Tensor:
         """Emission scores of every word, (B, W, K)."""
@@ -30,7 +30,7 @@ class EntityHead(nn.Module):
     def loss(self, scores: Tensor, batch: Batch) -> Tensor:
         """Negative log-likelihood of the tags, nats per tweet, (B,)."""
         with torch.autocast(scores.device.type, enabled=False):
-            likelihood: Tensor = self.crf(scores, batch.target, batch.is_word, reduction="none")
+            likelihood: Tensor = self.crf(scores, batch.target, batch.is_word)
         return -likelihood
 
     def decode(self, scores: Tensor, batch: Batch) -> list[list[int]]:

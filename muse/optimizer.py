@@ -1,6 +1,7 @@
 """AdamW with two learning rates, and their linear rise and fall."""
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -39,3 +40,16 @@ def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaL
         return min((step + 1) / rise, max(0.0, (steps - step) / fall))
 
     return LambdaLR(optimizer, factor)
+
+
+def learn(model: nn.Module, optimizer: AdamW, schedule: LambdaLR, clip: float) -> Tensor:
+    """Move the weights along their gradients, which are clipped and then gone.
+
+    Returns:
+        The gradients' norm before the clipping.
+    """
+    norm = clip_grad_norm_(model.parameters(), clip)
+    optimizer.step()
+    schedule.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm

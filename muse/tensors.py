@@ -9,7 +9,7 @@ Shapes: N tweets, L sub-words of the longest, W words of the longest.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from muse.batch import Batch
+from muse.batch import Batch, moved_to
 from muse.cache import build_once, cache_folder
 from muse.config import DataConfig, MuseConfig
 from muse.corpora import Corpus, Tweet, read_corpus
@@ -198,11 +198,11 @@ class Split:
     picture: Ints
     """Place of each tweet's picture in `pixels`, 0 the blank, (N,)."""
 
-    pixels: Pixels
-    """Memory-mapped, shared by the splits, (P, 3, H, H)."""
+    pixels: Pixels | Tensor
+    """Memory-mapped or on a GPU, shared by the splits, (P, 3, H, H)."""
 
-    small_pixels: Pixels
-    """Memory-mapped, shared by the splits, (P, 3, h, h)."""
+    small_pixels: Pixels | Tensor
+    """As `pixels`, (P, 3, h, h)."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -222,8 +222,14 @@ class Split:
             )
         ]
 
+    def held(self, device: torch.device) -> "Split":
+        """The same split with its pictures on a device."""
+        both = (self.pixels, self.small_pixels)
+        pixels, small = (torch.tensor(np.asarray(array), device=device) for array in both)
+        return replace(self, pixels=pixels, small_pixels=small)
+
     def batch(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Batch:
-        """These tweets as tensors, padded to the longest of them."""
+        """These tweets as tensors, padded to the longest of them; pictures where `pixels` are."""
         rows = np.asarray(indices, dtype=np.int64)
         lengths, kept = self.lengths[rows, None], self.words_kept[rows, None]
         longest, most = int(lengths.max()), int(kept.max())
@@ -231,12 +237,19 @@ class Split:
         return Batch(
             token_ids=integers(self.token_ids[rows, :longest]),
             is_token=torch.from_numpy(np.arange(longest) < lengths),
-            image=torch.from_numpy(np.asarray(self.pixels[self.picture[rows]])),
-            small_image=torch.from_numpy(np.asarray(self.small_pixels[self.picture[rows]])),
+            image=shown(self.pixels, self.picture[rows]),
+            small_image=shown(self.small_pixels, self.picture[rows]),
             word_starts=integers(self.word_starts[rows, :most]),
             is_word=torch.from_numpy(np.arange(most) < kept),
             target=integers(target),
         )
+
+
+def shown(pixels: Pixels | Tensor, places: Ints) -> Tensor:
+    """The pictures at these places."""
+    if isinstance(pixels, Tensor):
+        return pixels[moved_to(pixels.device, integers(places))]
+    return torch.from_numpy(np.asarray(pixels[places]))
 
 
 def integers(array: Ints) -> Tensor:
@@ -262,6 +275,21 @@ class Tensors:
     def key(self) -> str:
         """Hash of the content: equal for equal data."""
         return self.folder.name
+
+    @property
+    def picture_bytes(self) -> int:
+        """Size of all pictures, both copies of each."""
+        a_split = next(iter(self.splits.values()))  # all show the same pictures
+        return a_split.pixels.nbytes + a_split.small_pixels.nbytes
+
+    def resident(self, device: torch.device) -> "Tensors":
+        """The same corpus with all its pictures on a device."""
+        held = next(iter(self.splits.values())).held(device)
+        splits = {
+            name: replace(split, pixels=held.pixels, small_pixels=held.small_pixels)
+            for name, split in self.splits.items()
+        }
+        return replace(self, splits=splits)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:

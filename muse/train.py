@@ -10,19 +10,17 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from muse.batch import Losses
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
-from muse.device import Worker, autocast, wants_bf16
+from muse.device import Worker, autocast, fits, together, wants_bf16
 from muse.encoders import build_text_model
 from muse.evaluate import evaluate
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule
+from muse.optimizer import build_optimizer, build_schedule, learn
 from muse.tensors import Split, Tensors
 
 Report = Callable[[dict[str, float]], bool]
@@ -88,11 +86,10 @@ def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
 
 def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
     """Build model, optimiser and schedule, the same on every worker."""
+    if fits(tensors.picture_bytes, worker.device):
+        tensors = tensors.resident(worker.device)
     model = build_model(config, tensors).to(worker.device)
-    wrapped: nn.Module = model
-    if worker.world > 1:
-        devices = [worker.device] if worker.device.type == "cuda" else None
-        wrapped = DistributedDataParallel(model, device_ids=devices)
+    wrapped = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)
     schedule = build_schedule(optimizer, config.train, steps)
@@ -122,10 +119,7 @@ def train_step(run: Run, indices: Tensor) -> Tensor:
     # Workers average their gradients: a share counts as much as it has tweets.
     share = len(mine) * worker.world / len(indices)
     torch.autograd.backward(losses.total * share)
-    norm = clip_grad_norm_(run.model.parameters(), run.config.train.clip)
-    run.optimizer.step()
-    run.schedule.step()
-    run.optimizer.zero_grad(set_to_none=True)
+    norm = learn(run.model, run.optimizer, run.schedule, run.config.train.clip)
     parts = (losses.total.detach(), losses.task, losses.caption, losses.image)
     return torch.stack([*(part.float() * share for part in parts), norm.float()])
 

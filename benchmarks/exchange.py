@@ -1,0 +1,70 @@
+"""What the exchange costs: a layer with it, beside the same layer without, and a loop over tokens.
+
+    python benchmarks/exchange.py --batch 40
+    python benchmarks/exchange.py --batch 40 --device cuda
+
+Forward and backward of one layer of the authors' sizes; the goal is at most 1.05 times the layer
+without. Needs what train_step.py needs.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from machine import Stopwatch, describe, stopwatch
+from straightforward import PlainLayer
+
+from muse.config import CrossConfig, ParityConfig
+from muse.cross_transformer import CrossLayer, Stream
+from muse.device import autocast
+
+WIDTH, TOKENS = 768, 65
+
+
+def streams(batch: int, device: torch.device) -> tuple[Stream, Stream]:
+    """Text of which a third is padding, and a picture."""
+    is_token = torch.ones(2, batch, TOKENS, dtype=torch.bool, device=device)
+    is_token[0, :, 43:] = False
+    text, image = torch.randn(2, batch, TOKENS, WIDTH, device=device)
+    return Stream(text, is_token[0]), Stream(image, is_token[1])
+
+
+def works(batch: int, device: torch.device, bf16: bool) -> dict[str, Callable[[], None]]:
+    """Forward and backward of the three layers."""
+    torch.manual_seed(0)
+    make = {"without": (CrossLayer, False), "with": (CrossLayer, True), "loop": (PlainLayer, True)}
+    text, image = streams(batch, device)
+
+    def work(layer: CrossLayer) -> Callable[[], None]:
+        def forward_and_backward() -> None:
+            with autocast(device, bf16=bf16):
+                mixed = layer(text, image)
+            torch.autograd.backward(sum(stream.tokens.float().sum() for stream in mixed))
+
+        return forward_and_backward
+
+    return {
+        name: work(kind(CrossConfig(), WIDTH, ParityConfig(), exchanges).to(device))
+        for name, (kind, exchanges) in make.items()
+    }
+
+
+def main() -> None:
+    """Print the times and both ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--batch", type=int, default=40)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--cpu-time", action="store_true", help="of one thread, not the wall's")
+    asked = parser.parse_args()
+    device = torch.device(asked.device)
+    watch: Stopwatch = stopwatch(device, threads=asked.threads, cpu_time=asked.cpu_time)
+    times = watch.alternately(works(asked.batch, device, bf16=device.type == "cuda"), asked.repeats)
+    print(f"one layer, batch {asked.batch}, {describe(device)}")
+    for name, time in times.items():
+        print(f"{name:<8}{time * 1e3:>9.2f} ms  {time / times['without']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What a device is, how fast it multiplies, and how long something takes on it."""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+
+def describe(device: torch.device) -> str:
+    """Hardware and versions, for the head of a table."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        lines = (
+            Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+        )
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = f"{torch.get_num_threads()} threads of {(names or [platform.processor()])[0]}"
+    return f"{name}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Measures on one device: the wall's time, or the CPU time of this process.
+
+    The second is for a machine that others use too: with one thread it is what the wall's time
+    would be alone.
+    """
+
+    device: torch.device
+    cpu_time: bool = False
+
+    def once(self, work: Callable[[], object]) -> float:
+        """Seconds that something takes."""
+        clock = time.process_time if self.cpu_time else time.perf_counter
+        self.wait()
+        began = clock()
+        work()
+        self.wait()
+        return clock() - began
+
+    def wait(self) -> None:
+        """Let the device finish what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def alternately(self, works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+        """Median seconds of several things, in turns because a machine's pace drifts.
+
+        The first turn does not count.
+        """
+        turns = [
+            {name: self.once(work) for name, work in works.items()} for _ in range(repeats + 1)
+        ]
+        return {name: median(turn[name] for turn in turns[1:]) for name in works}
+
+    def matrix_rate(self, dtype: torch.dtype) -> float:
+        """The best FLOP/s of a square matrix product on random numbers."""
+        side = 8192 if self.device.type == "cuda" else 1024
+        left, right = torch.randn(2, side, side, device=self.device).to(dtype)
+        return 2 * side**3 / min(self.once(lambda: left @ right) for _ in range(20))
+
+
+def stopwatch(device: torch.device, *, threads: int | None, cpu_time: bool) -> Stopwatch:
+    """A stopwatch, torch's threads set as asked; CPU time is told with one thread only."""
+    if threads or cpu_time:
+        torch.set_num_threads(threads or 1)
+    return Stopwatch(device, cpu_time)
