@@ -12,6 +12,7 @@ from muse.errors import UserError
 from muse.evaluate import trivial_score
 from search.best import put_model, read_best, write_best
 from search.bucket import at_hand
+from search.card import write_card
 from search.costs import cost, phase_costs
 from search.final import final
 from search.folder import provenance_of
@@ -29,6 +30,7 @@ from search.plan import (
     sweep,
 )
 from search.report import write_report
+from search.review import review
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
@@ -126,8 +128,9 @@ def tell_cost(work: Work, phase: str) -> None:
 
 
 def report(work: Work) -> None:
-    """Draw the curves and write the report from what is on record."""
+    """Review the best model, draw the curves and write the report from what is on record."""
     study, entries, root = work.study, work.entries(), work.place.root
+    review(work)
     if not study.sensitivity.points:
         return
     best = incumbent(study, entries)
@@ -175,4 +178,5 @@ def run_phases(work: Work, phases: Sequence[str]) -> None:
     for phase, run in STEPS.items():
         if phase in phases:
             run(work)
+            write_card(work)
             tell_cost(work, phase)
