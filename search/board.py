@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
+from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from search.comparison import draw_interaction, draw_ranking
@@ -118,19 +119,21 @@ class Board:
         writer.add_text("findings", "\n".join(lines))
         writer.flush()
 
-    def review(self, pictures: Mapping[str, Figure], texts: Mapping[str, str]) -> None:
+    def review(self, pictures: Mapping[str, Path], texts: Mapping[str, str]) -> None:
         """What the best model does, in a run of its own, in the place of an earlier one.
 
         Args:
-            pictures: by name.
+            pictures: files by name.
             texts: in Markdown, by name.
         """
         if REVIEW in self.writers:
             self.writers.pop(REVIEW).close()
         shutil.rmtree(self.folder / REVIEW, ignore_errors=True)
         writer = self.writer(REVIEW)
-        for name, figure in pictures.items():
-            writer.add_figure(f"{REVIEW}/{name}", figure, close=False)
+        for name, file in pictures.items():
+            with Image.open(file) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            writer.add_image(f"{REVIEW}/{name}", pixels, dataformats="HWC")
         for name, text in texts.items():
             writer.add_text(f"{REVIEW}/{name}", text)
         writer.flush()

@@ -13,7 +13,7 @@ from search.ledger import Entry
 from search.study import Study
 from search.tables import atomically, markdown
 from search.view import number
-from search.wording import title
+from search.wording import metric_name, title
 from search.work import Work
 
 TASKS = {
@@ -70,7 +70,7 @@ def card(
         "tokeniser's vocabulary may hold words of the training split.",
         markdown(counts(tensors)),
         "## Scores",
-        markdown(scores(study.base.metric, about, made)),
+        markdown(scores(metric_name(study.base.metric), about, made)),
         "## Settings",
         f"Preset `{study.preset}`; seed {made.seed}; {made.epochs} epochs, the best one kept. All "
         "settings stand in `muse.json`.",

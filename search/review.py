@@ -64,7 +64,8 @@ def review(work: Work) -> None:
     pictures, texts = draw(seen), tell(seen, str(read_best(root).get("model")))
     with strange_letters():
         write_review(root, pictures, texts)
-        work.keeper.board.review(pictures, texts)
+    files = {name: root / FOLDER / f"{name}.png" for name in pictures}
+    work.keeper.board.review(files, texts)
     wrong = f"{seen.mistakes.wrong} of {seen.mistakes.tweets}"
     work.view.say(f"review of the model: {root / FOLDER}, {wrong} validation tweets not all right")
 

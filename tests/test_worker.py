@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from small_muse import small_config, small_tensors
 
 from muse.applied import fingerprint
@@ -115,3 +116,9 @@ def test_what_a_kill_left_half_written_is_cleared_away(desk: Desk, tmp_path: Pat
     (folder / ".last.pt-0123").write_bytes(b"half")
     worker.do(desk, task(tmp_path), Worker())
     assert [path.name for path in folder.iterdir()] == ["best"]
+
+
+def test_memory_is_told_without_a_gpu_too() -> None:
+    told = worker.memory(torch.device("cpu"))
+    assert told.keys() == {"memory_gb"}
+    assert 0.05 < told["memory_gb"] < 100
