@@ -106,10 +106,11 @@ def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
     """
     config, labels = read_about(folder)
     try:
-        text_model = AutoModel.from_config(AutoConfig.from_pretrained(folder / "text.json"))
+        text = AutoConfig.from_pretrained(folder / "text.json", trust_remote_code=False)
+        text_model = AutoModel.from_config(text, trust_remote_code=False)
         model = Muse(config, text_model, labels, pretrained=False)
         load_model(model, str(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError, OSError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{folder}: the exported model is damaged ({reason}).") from error
     return model.eval(), load_tokenizer(str(folder))

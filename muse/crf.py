@@ -1,25 +1,21 @@
-"""A linear-chain CRF that never makes its device wait.
+"""The linear-chain CRF of pytorch-crf, without the moments at which it makes its device wait.
 
-Lafferty et al., "Conditional Random Fields" (2001). pytorch-crf, with which the tests
-compare this, looks into its mask and fetches every tag alone: a GPU would stand still each time.
+Lafferty et al., "Conditional Random Fields" (2001). The library looks into its mask at each step
+and fetches every tag alone: a GPU would stand still each time. What it computes is the same.
 
 Shapes: B batch, W words, K tags.
 """
 
 import torch
-from torch import Tensor, nn
+import torchcrf
+from torch import Tensor
 
 
-class CRF(nn.Module):
+class CRF(torchcrf.CRF):  # type: ignore[misc] # the library has no types
     """p(tags | scores) over whole sequences; each row has a first word, padding comes last."""
 
     def __init__(self, tags: int) -> None:
-        super().__init__()
-        self.start_transitions = nn.Parameter(torch.empty(tags))
-        self.end_transitions = nn.Parameter(torch.empty(tags))
-        self.transitions = nn.Parameter(torch.empty(tags, tags))  # from row to column
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -0.1, 0.1)
+        super().__init__(tags, batch_first=True)
 
     def forward(self, scores: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
         """Compute log p of the given tags, (B,).
@@ -36,10 +32,11 @@ class CRF(nn.Module):
         emitted = scores.gather(2, tags[..., None]).squeeze(2)  # (B, W)
         moved = self.transitions[tags[:, :-1], tags[:, 1:]]  # (B, W - 1)
         last = tags.gather(1, is_word.sum(dim=1, keepdim=True) - 1).squeeze(1)  # (B,)
-        inner = emitted.masked_fill(~is_word, 0).sum(1) + moved.masked_fill(~is_word[:, 1:], 0).sum(
-            1
-        )
-        return self.start_transitions[tags[:, 0]] + inner + self.end_transitions[last]
+        inner = emitted.masked_fill(~is_word, 0).sum(dim=1)
+        between = moved.masked_fill(~is_word[:, 1:], 0).sum(dim=1)
+        ends = self.start_transitions[tags[:, 0]] + self.end_transitions[last]
+        score: Tensor = ends + inner + between
+        return score
 
     def _all_paths(self, scores: Tensor, is_word: Tensor) -> Tensor:
         """Log of the sum over all sequences, by the forward algorithm, (B,)."""
@@ -48,7 +45,8 @@ class CRF(nn.Module):
         for emitted, on in zip(rest, is_word.unbind(dim=1)[1:], strict=True):
             longer = (total[:, :, None] + self.transitions).logsumexp(dim=1) + emitted
             total = torch.where(on[:, None], longer, total)
-        return (total + self.end_transitions).logsumexp(dim=1)
+        summed: Tensor = (total + self.end_transitions).logsumexp(dim=1)
+        return summed
 
     @torch.no_grad()
     def decode(self, scores: Tensor, is_word: Tensor) -> list[list[int]]:

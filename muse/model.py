@@ -160,15 +160,19 @@ class Muse(nn.Module):
     def _image_loss(self, text: Tensor, pooled: Tensor, batch: Batch) -> Tensor:
         if self.painter is None:
             return text.new_zeros(())
-        if self.config.parity.condition_on_pooler:
-            condition = self.text_embedding(pooled)
-        else:
-            condition = masked_mean(self.text_embedding(text), batch.is_token)  # of T_n
+        condition = self.paint_condition(text, pooled, batch)
         small = batch.small_image.float() / 127.5 - 1
         bits = bits_per_dim(self.painter(small, condition), small)  # (B,)
         if self.config.parity.summed_losses:
             return bits.sum() * (small.shape[1] * NATS_PER_BIT)  # nats over the pixels' number
         return bits.mean()
+
+    def paint_condition(self, text: Tensor, pooled: Tensor, batch: Batch) -> Tensor:
+        """What a text tells the painter, (B, D); only of a model with one."""
+        if self.config.parity.condition_on_pooler:
+            condition: Tensor = self.text_embedding(pooled)
+            return condition
+        return masked_mean(self.text_embedding(text), batch.is_token)  # of T_n
 
     def task_scores(self, batch: Batch) -> Tensor:
         """Scores of the head alone, without decoders: (B, W, K) for mner, (B, K) for msa."""

@@ -5,9 +5,9 @@ Shapes: P pictures, H x H their pixels, h x h those of the small copy. Picture 0
 
 import hashlib
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -94,6 +94,14 @@ def decode(picture: Path | Pixels) -> Image.Image:
         ) from error
 
 
+@contextmanager
+def refusing_bombs() -> Iterator[None]:
+    """Refuse, before it is decoded, also what Pillow only warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def limit() -> str:
     """Pillow's own bound on the size of a picture, in words."""
     return f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
@@ -111,8 +119,7 @@ def resized(
     gallery: Gallery, size: int, small_size: int
 ) -> Generator[tuple[Pixels, Pixels], None, None]:
     """Every distinct picture in order, decoded by several threads."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with refusing_bombs(), ThreadPoolExecutor(THREADS) as pool:
         pictures = list(gallery.distinct.values())
         for start in range(0, len(pictures), AHEAD):
             some = pictures[start : start + AHEAD]

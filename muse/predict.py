@@ -1,108 +1,145 @@
-"""A trained folder, a text and a picture: its entities or its sentiment.
+"""A trained folder and tweets: their entities or their sentiment, a line of JSON each.
 
 python -m muse.predict results/quickstart/best --text "..." --image picture.jpg
+python -m muse.predict results/quickstart/best tweets/         (<id>.txt and <id>.jpg)
+python -m muse.predict results/quickstart/best tweets.jsonl    ({"text": "...", "image": "..."})
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
-from seqeval.metrics.sequence_labeling import get_entities
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from rich.console import Console
+from rich.progress import track
 
-from muse.batch import Batch
+from muse.asked import Asked, asked_in_folder, asked_in_lines, checked
 from muse.checkpoint import load
-from muse.config import MuseConfig
 from muse.errors import UserError
-from muse.model import Muse
-from muse.pictures import blank, resize
-from muse.tokens import encode
+from muse.labelling import label_all
 
 
-def one_batch(
-    text: str, image: Path | None, config: MuseConfig, tokenizer: PreTrainedTokenizerBase
-) -> tuple[Batch, list[str]]:
-    """A text and a picture as a batch of one, and the words that it holds.
-
-    For named entities the text is split at blanks, as the corpora were.
+def read_asked(options: argparse.Namespace) -> list[Asked]:
+    """The tweets that the command names.
 
     Raises:
-        UserError: there is no text, or the picture cannot be read.
+        UserError: none, or they cannot be read.
     """
-    words = text.split()
-    if not words:
-        raise UserError("--text: is empty; give the tweet's words.")
-    if image is not None and not image.is_file():
-        raise UserError(f"--image: no file '{image}'; give a picture, or leave --image out.")
-    data = config.data
-    content = tuple(words) if config.task == "mner" else (" ".join(words),)
-    (row,) = encode([content], config.task, tokenizer, data.text_tokens)
-    large, small = (
-        blank(data.image_size, data.small_image_size)
-        if image is None
-        else resize(image, data.image_size, data.small_image_size)
+    source: Path | None = options.tweets
+    if (source is None) == (options.text is None):
+        raise UserError("give --text, or a folder or a file of tweets; one of them.")
+    if source is None:
+        return [checked(Asked("--text", options.text, options.image))]
+    if options.image is not None:
+        raise UserError("--image: belongs to --text; in a file each line names its picture.")
+    if str(source) == "-":
+        return asked_in_lines(sys.stdin.buffer, Path())
+    if source.is_dir():
+        return asked_in_folder(source)
+    try:
+        with source.open("rb") as lines:
+            return asked_in_lines(lines, source.parent)
+    except OSError as error:
+        raise UserError(
+            f"{source}: cannot be read ({error.strerror}); give a folder of <id>.txt and <id>.jpg, "
+            "a file of JSON lines, or - for those on standard input."
+        ) from error
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every option, with what it does."""
+    parser = argparse.ArgumentParser(
+        prog="python -m muse.predict", description="Label tweets with a trained model."
     )
-    starts = torch.tensor([row.starts], dtype=torch.int64)
-    ids = torch.tensor([row.ids])
-    batch = Batch(
-        token_ids=ids,
-        is_token=torch.ones_like(ids, dtype=torch.bool),
-        image=torch.tensor(large)[None],
-        small_image=torch.tensor(small)[None],
-        word_starts=starts,
-        is_word=torch.ones_like(starts, dtype=torch.bool),
-        target=torch.zeros_like(starts) if config.task == "mner" else torch.zeros(1).long(),
-    )
-    return batch, words[: len(row.starts)] if config.task == "mner" else words
-
-
-def entities(words: list[str], tags: list[str]) -> list[dict[str, Any]]:
-    """Entities as their text, their type and the words they span, both ends included."""
-    return [
-        {"text": " ".join(words[start : end + 1]), "type": kind, "words": [start, end]}
-        for kind, start, end in get_entities(tags)
-    ]
-
-
-@torch.no_grad()
-def predict(
-    model: Muse, tokenizer: PreTrainedTokenizerBase, text: str, image: Path | None
-) -> dict[str, Any]:
-    """What the model finds in a text and a picture; a blank one where there is none.
-
-    Returns:
-        For mner `entities`; for msa `sentiment` and the `probabilities` of all classes.
-    """
-    batch, words = one_batch(text, image, model.config, tokenizer)
-    if model.config.task == "mner":
-        (tags,) = model.predict(batch)
-        return {"entities": entities(words, list(tags))}
-    scores: Tensor = model.task_scores(batch)
-    shares = scores.softmax(dim=1)[0].tolist()
-    best = max(range(len(shares)), key=shares.__getitem__)
-    chances = dict(zip(model.labels, (round(share, 4) for share in shares), strict=True))
-    return {"sentiment": model.labels[best], "probabilities": chances}
+    add = parser.add_argument
+    add("folder", type=Path, help="an exported model, results/<name>/best")
+    add("tweets", nargs="?", type=Path, help="a folder, a file of JSON lines, or - (see --text)")
+    add("--text", help="one tweet's words")
+    add("--image", type=Path, help="its picture (blank)")
+    add("--output", type=Path, metavar="FILE", help="where the lines go (standard output)")
+    add("--batch-size", type=int, default=32, metavar="N", help="tweets at once (32)")
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0, or 2 for a user's mistake."""
-    parser = argparse.ArgumentParser(prog="python -m muse.predict", description=predict.__doc__)
-    parser.add_argument("folder", type=Path, help="an exported model, results/<name>/best")
-    parser.add_argument("--text", required=True, help="the tweet's words")
-    parser.add_argument("--image", type=Path, help="its picture (blank)")
-    options = parser.parse_args(arguments)
+    """Run the command.
+
+    Returns:
+        Its exit status: 0, 1 where some tweets have an error, 2 for a mistake in the command.
+    """
+    options = build_parser().parse_args(arguments)
     try:
-        model, tokenizer = load(options.folder)
-        found = predict(model, tokenizer, options.text, options.image)
+        if options.batch_size < 1:
+            raise UserError(f"--batch-size {options.batch_size}: give 1 or more.")
+        return run(options)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
-    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options say.
+
+    Raises:
+        UserError: a mistake in the command, or in its only tweet.
+    """
+    asked = read_asked(options)
+    model, tokenizer = load(options.folder)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    answers = label_all(model, tokenizer, asked, options.batch_size)
+    if options.tweets is None:
+        (found,) = answers
+        if "error" in found:
+            raise UserError(f"--{found['error']}")
+        with ExitStack() as stack:
+            write(found, output(options, stack))
+        return 0
+    failed = 0
+    with ExitStack() as stack:
+        lines = output(options, stack)
+        for one, found in zip(asked, progress(answers, len(asked), options), strict=True):
+            write({"id": one.id, **found}, lines)
+            failed += "error" in found
+    if failed:
+        sys.stderr.write(f"{failed} of {len(asked)} tweets have an error, told in their lines\n")
+    return int(failed > 0)
+
+
+def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:
+    """Where the lines go.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if options.output is None:
+        return sys.stdout
+    try:
+        file: TextIO = stack.enter_context(options.output.open("w", encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"--output {options.output}: cannot be written ({error.strerror})."
+        ) from error
+    return file
+
+
+def write(found: dict[str, Any], lines: TextIO) -> None:
+    """One line of JSON."""
+    lines.write(json.dumps(found, ensure_ascii=False) + "\n")
+
+
+def progress(
+    answers: Iterator[dict[str, Any]], total: int, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """The answers, with a bar on a terminal that does not show the lines themselves."""
+    console = Console(stderr=True)
+    shown = console.is_terminal and not (options.output is None and sys.stdout.isatty())
+    yield from track(
+        answers, "labelling", total, console=console, disable=not shown, transient=True
+    )
 
 
 if __name__ == "__main__":

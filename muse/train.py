@@ -176,6 +176,14 @@ def share_statistics(run: Run) -> None:
             dist.broadcast(buffer, src=0)
 
 
+def rates(config: MuseConfig, rate: float) -> dict[str, float]:
+    """The learning rates where that of all but the CRF is `rate`: they rise and fall together."""
+    if config.task != "mner":
+        return {"learning_rate": rate}
+    crf = rate / config.train.learning_rate * config.train.crf_learning_rate
+    return {"learning_rate": rate, "crf_learning_rate": crf}
+
+
 def run_epoch(run: Run) -> None:
     """Train and validate one epoch more, and leave its figures in `run.report`."""
     epoch, began = run.epoch + 1, time.perf_counter()
@@ -197,7 +205,7 @@ def run_epoch(run: Run) -> None:
         "best_epoch": run.best_epoch,
         **valid,
         **figures,
-        "learning_rate": rate,
+        **rates(run.config, rate),
         "samples_per_second": len(run.tensors.splits["train"]) / trained,
         "seconds": time.perf_counter() - began,
     }

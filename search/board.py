@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from search.comparison import draw_interaction, draw_ranking
@@ -20,11 +22,36 @@ from search.wording import headline, reading, title
 CURVES = "sensitivity"
 """Run of the curves, beside those of the trials."""
 
+REVIEW = "review"
+"""Run of the review of the best model."""
+
 VIEW = f"#custom_scalars&regexInput={CURVES}"
 """End of the address that shows the curves: beyond 40 runs TensorBoard selects none itself."""
 
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
+
+
+TAGS = {
+    "train_task": "train/task (nats per tweet)",
+    "train_caption": "train/caption (nats per token)",
+    "train_image": "train/image (bits per dimension)",
+    "valid_loss": "valid/task (nats per tweet)",
+    "learning_rate": "optimizer/learning rate",
+    "crf_learning_rate": "optimizer/learning rate of the CRF",
+    "gradient_norm": "optimizer/gradient norm",
+    "samples_per_second": "machine/tweets per second",
+    "seconds": "machine/seconds per epoch",
+    "memory_gb": "machine/memory (GB)",
+    "peak_memory": "machine/share of the GPU's memory",
+}
+"""Figures with a unit, or a place of their own."""
+
+
+def tag(name: str) -> str:
+    """Where TensorBoard shows a figure of an epoch."""
+    group, _, rest = name.partition("_")
+    return TAGS.get(name, f"{group}/{rest}" if group in ("train", "valid") and rest else name)
 
 
 class Board:
@@ -46,9 +73,7 @@ class Board:
         for name, value in figures.items():
             if name in SKIPPED:
                 continue
-            group, _, rest = name.partition("_")
-            tag = f"{group}/{rest}" if group in ("train", "valid") and rest else name
-            self.writer(trial_id).add_scalar(tag, value, int(figures["epoch"]))
+            self.writer(trial_id).add_scalar(tag(name), value, int(figures["epoch"]))
 
     def declare(self, space: Space, metric: str) -> None:
         """Tell HParams what is searched and over which domains, in the next trial's run."""
@@ -94,6 +119,25 @@ class Board:
         writer.add_text("findings", "\n".join(lines))
         writer.flush()
 
+    def review(self, pictures: Mapping[str, Path], texts: Mapping[str, str]) -> None:
+        """What the best model does, in a run of its own, in the place of an earlier one.
+
+        Args:
+            pictures: files by name.
+            texts: in Markdown, by name.
+        """
+        if REVIEW in self.writers:
+            self.writers.pop(REVIEW).close()
+        shutil.rmtree(self.folder / REVIEW, ignore_errors=True)
+        writer = self.writer(REVIEW)
+        for name, file in pictures.items():
+            with Image.open(file) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            writer.add_image(f"{REVIEW}/{name}", pixels, dataformats="HWC")
+        for name, text in texts.items():
+            writer.add_text(f"{REVIEW}/{name}", text)
+        writer.flush()
+
     def close(self) -> None:
         """Write what is left."""
         for writer in self.writers.values():
@@ -127,8 +171,8 @@ def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
             continue
         low = level.mean if level.low is None else level.low
         high = level.mean if level.high is None else level.high
-        for tag, height in zip(margin(curve), (level.mean, low, high), strict=True):
-            writer.add_scalar(tag, height, step(curve, place))
+        for name, height in zip(margin(curve), (level.mean, low, high), strict=True):
+            writer.add_scalar(name, height, step(curve, place))
     key = short(curve.name)
     writer.add_figure(f"curves/{key}", draw_curve(curve, findings), close=False)
     head, *rows = values(curve)

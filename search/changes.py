@@ -9,7 +9,7 @@ from search.folder import Stored, describe
 from search.provenance import occasion
 from search.study import Study
 
-FREE = ("name", "budget.trials", "resources.", "sensitivity.", "compare.seeds")
+FREE = ("name", "budget.trials", "resources.", "samples", "sensitivity.", "compare.seeds")
 """Fields that a resume may change freely: how much, and on what, but not what is measured.
 `resources.workers` is none of them: it shares out the batches."""
 

@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="s3://BUCKET/FOLDER for checkpoints and a copy of the study, where nodes share no "
         "disk (the output folder)",
     )
+    add("--no-samples", action="store_true", help="show no tweet of the corpus in the review")
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
     return parser
@@ -92,6 +93,8 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
         given = getattr(options, option)
         if given is not None:
             fields[key] = given
+    if options.no_samples:
+        fields["samples"] = False
     return fields
 
 

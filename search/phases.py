@@ -14,6 +14,7 @@ from muse.errors import UserError
 from muse.evaluate import trivial_score
 from search.best import put_model, read_best, write_best
 from search.bucket import at_hand
+from search.card import write_card
 from search.contrast import contrast
 from search.contrast_report import FOLDER, show_contrast, write_contrast
 from search.contrast_report import headline as contrast_headline
@@ -36,6 +37,7 @@ from search.plan import (
     sweep,
 )
 from search.report import write_report
+from search.review import review
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
@@ -152,11 +154,12 @@ def tell_cost(work: Work, phase: str) -> None:
 
 
 def report(work: Work) -> None:
-    """Draw the curves, or the comparison, and write the report from what is on record."""
+    """Review the best model, draw the curves or the comparison, and write the report."""
     study, entries, root = work.study, work.entries(), work.place.root
     if study.compare is not None:
         report_comparison(work)
         return
+    review(work)
     if not study.sensitivity.points:
         return
     best = incumbent(study, entries)
@@ -217,4 +220,5 @@ def run_phases(work: Work, phases: Sequence[str]) -> None:
     for phase, run in STEPS.items():
         if phase in phases:
             run(work)
+            write_card(work)
             tell_cost(work, phase)

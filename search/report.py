@@ -16,6 +16,7 @@ from search.comparison import draw_interaction, draw_ranking
 from search.costs import PhaseCost
 from search.drawing import draw_curve, draw_overview
 from search.findings import Findings
+from search.review import files_of
 from search.space import short
 from search.tables import (
     Rows,
@@ -148,6 +149,7 @@ def content(
         "maps": maps,
         "costs": costs(phases) if phases else [],
         "notes": list(notes),
+        "review": files_of(folder),
         "provenance": about,
     }
 

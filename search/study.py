@@ -143,6 +143,8 @@ class Study(Frozen):
     scheduler: Stopping = Stopping()
     sensitivity: Curves = Curves()
     resources: Resources = Resources()
+    samples: bool = True
+    """Whether the review shows tweets: pictures, texts, captions. --no-samples sets it off."""
 
     fixed: dict[str, Any] = Field(default={})
     """Settings that depart from the preset, by dotted name."""

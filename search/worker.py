@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import socket
 from collections.abc import Callable
 from importlib import import_module
@@ -117,11 +118,19 @@ def send(twin: Twin | None) -> None:
 
 
 def memory(device: torch.device) -> dict[str, float]:
-    """The most GPU memory that this trial has held, as a share of the device."""
-    if device.type != "cuda":
+    """The most GPU memory that this trial has held, also as a share; without a GPU this process's.
+
+    A process keeps memory from one trial to the next, so on a CPU the figure is no trial's own.
+    """
+    if device.type == "cuda":
+        held = torch.cuda.max_memory_reserved(device)
+        total = torch.cuda.get_device_properties(device).total_memory
+        return {"peak_memory": held / total, "memory_gb": held / 1e9}
+    pages = Path("/proc/self/statm")
+    if not pages.exists():  # no Linux
         return {}
-    total = torch.cuda.get_device_properties(device).total_memory
-    return {"peak_memory": torch.cuda.max_memory_reserved(device) / total}
+    resident = int(pages.read_text(encoding="ascii").split()[1])
+    return {"memory_gb": resident * resource.getpagesize() / 1e9}
 
 
 def score(desk: Any, task: Task, worker: Worker) -> dict[str, float]:  # noqa: ARG001 - as Work

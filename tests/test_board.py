@@ -104,6 +104,17 @@ def test_clocks_and_counters_are_no_curves(board: Board, tmp_path: Path) -> None
     ]
 
 
+def test_figures_stand_under_their_units(board: Board, tmp_path: Path) -> None:
+    units = {
+        "train_caption": "train/caption (nats per token)",
+        "train_image": "train/image (bits per dimension)",
+        "memory_gb": "machine/memory (GB)",
+    }
+    board.report("a", {"epoch": 1, **dict.fromkeys(units, 2.0)})
+    board.close()
+    assert set(read(tmp_path / "a").Tags()["scalars"]) == set(units.values())
+
+
 def test_settings_and_score_lie_in_the_run_of_the_trial(board: Board, tmp_path: Path) -> None:
     for name in ("a", "b"):
         board.report(name, FIGURES)

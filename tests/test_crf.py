@@ -1,4 +1,4 @@
-"""The CRF against the library that it replaces; tests/test_heads.py has sums over all paths."""
+"""The CRF against the library that it builds on; tests/test_heads.py has sums over all paths."""
 
 import pytest
 import torch

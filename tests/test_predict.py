@@ -1,7 +1,14 @@
 """A trained folder, a text and a picture."""
 
+import io
 import json
+import pickle
+import struct
+import sys
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +16,8 @@ from PIL import Image
 
 from muse.checkpoint import export
 from muse.config import MuseConfig
-from muse.predict import entities, main
+from muse.labelling import NO_PICTURE, entities
+from muse.predict import main
 from muse.presets import PRESETS
 from muse.tensors import prepare
 from muse.train import build_model
@@ -44,16 +52,20 @@ def test_a_text_and_a_picture_give_one_line_of_json(
         assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_picture_may_be_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(folder), "--text", "we saw Delio here"]) == 0
-    assert json.loads(capsys.readouterr().out)
-
-
-def test_a_text_longer_than_the_model_reads_is_cut(
+def test_a_picture_may_be_left_out_which_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(folder), "--text", "here " * 10_000]) == 0
-    assert json.loads(capsys.readouterr().out)
+    assert main([str(folder), "--text", "we saw Delio here"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [NO_PICTURE]
+
+
+def test_a_text_longer_than_the_model_reads_is_cut_which_is_told(
+    folder: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder), "--text", "here " * 10_000, "--image", str(picture)]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    read = "22 words" if folder.name == "mner" else "24 sub-words"  # 24 with [CLS] and [SEP]
+    assert note == f"text cut: the first {read} were read, of 10000 words"
 
 
 def test_an_entity_is_its_words_its_type_and_its_place() -> None:
@@ -65,18 +77,31 @@ def test_an_entity_is_its_words_its_type_and_its_place() -> None:
     ]
 
 
+def huge_picture(side: int = 20_000) -> bytes:
+    """The header of a PNG and nothing to decode: whoever tries calls it broken."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + bytes(4)
+
+
 @pytest.mark.parametrize(
     ("text", "image", "said"),
     [
         (" ", None, "--text: is empty"),
+        ("half \ud83d of one", None, "--text: character 5"),
         ("here", "nowhere.jpg", "no file"),
         ("here", "broken.jpg", "broken.jpg"),
+        ("here", "huge.png", "too many pixels"),
+        ("here", "large.png", "too many pixels"),
+        ("here", "n" * 300, "--image: "),
     ],
 )
 def test_a_mistake_is_one_line(
     folder: Path, text: str, image: str | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (folder / "huge.png").write_bytes(huge_picture())
+    (folder / "large.png").write_bytes(huge_picture(10_000))  # of these Pillow only warns
     given = [] if image is None else ["--image", str(folder / image)]
     assert main([str(folder), "--text", text, *given]) == 2
     error = capsys.readouterr().err
@@ -89,3 +114,187 @@ def test_a_folder_without_a_model_is_one_line(
 ) -> None:
     assert main([str(tmp_path), "--text", "here"]) == 2
     assert "no exported model" in capsys.readouterr().err
+
+
+def labelled(*given: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
+    """The status of a command and its lines."""
+    status = main(list(given))
+    return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_folder_gives_a_line_for_each_text(
+    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tweets = tmp_path / "tweets"
+    tweets.mkdir()
+    for name in ("a", "b", "c"):
+        (tweets / f"{name}.txt").write_text("we saw Delio here", encoding="utf-8")
+    picture.rename(tweets / "b.png")
+    (tweets / "c.txt").write_bytes(b"\xff\xfe")
+    status, lines = labelled(str(folder), str(tweets), capsys=capsys)
+    assert status == 1
+    assert [line["id"] for line in lines] == ["a", "b", "c"]
+    assert lines[0]["notes"] == [NO_PICTURE]
+    assert "notes" not in lines[1]
+    assert "not UTF-8" in lines[2]["error"]
+
+
+BAD_LINES = [
+    ("{", "is no JSON"),
+    ("[" * 100_000, "is no JSON"),
+    ("[1]", "has no text"),
+    ('{"text": 3}', "has no text"),
+    ('{"text": " "}', "is empty"),
+    ('{"text": "here", "image": 3}', "is no path"),
+    ('{"text": "here", "image": "nowhere.png"}', "no file"),
+    ('{"text": "\\ud83d"}', "half of one"),
+]
+
+
+def test_an_error_belongs_to_its_line(
+    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = json.dumps({"id": 7, "text": "we saw Delio here", "image": picture.name})
+    file = tmp_path / "tweets.jsonl"
+    rows = [line for bad, _ in BAD_LINES for line in (bad, good)]
+    file.write_bytes("\n".join(rows).encode() + b'\n\n{"text": "\xff"}')
+    status, lines = labelled(str(folder), str(file), "--batch-size", "3", capsys=capsys)
+    assert status == 1
+    assert len(lines) == 2 * len(BAD_LINES) + 1
+    for (_, said), line in zip(BAD_LINES, lines[:-1:2], strict=True):
+        assert said in line["error"]
+    for line in lines[1:-1:2]:
+        assert line["id"] == "7"
+        assert "error" not in line
+    assert lines[0]["id"] == "line 1"
+    assert lines[-1]["id"] == f"line {len(rows) + 2}"
+    assert "is no JSON" in lines[-1]["error"]
+
+
+def test_a_batch_finds_what_each_tweet_alone_does(
+    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["we saw Delio here", "Monen", "the Kimio and Barby again " * 3]
+    file = tmp_path / "tweets.jsonl"
+    file.write_text("\n".join(json.dumps({"text": t, "image": picture.name}) for t in texts))
+    _, together = labelled(str(folder), str(file), capsys=capsys)
+    for text, line in zip(texts, together, strict=True):
+        _, (alone,) = labelled(str(folder), "--text", text, "--image", str(picture), capsys=capsys)
+        if folder.name == "mner":
+            assert line["entities"] == alone["entities"]
+        else:
+            assert line["probabilities"] == pytest.approx(alone["probabilities"], abs=2e-4)
+
+
+def test_lines_come_from_standard_input_and_go_into_a_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = SimpleNamespace(buffer=io.BytesIO(b'{"text": "here"}\n' * 5))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    out = tmp_path / "found.jsonl"
+    assert main([str(folder), "-", "--output", str(out)]) == 0
+    assert len(out.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--text, or a folder"),
+        (["tweets.jsonl", "--text", "here"], "one of them"),
+        (["nowhere.jsonl"], "cannot be read"),
+        (["empty"], "holds no <id>.txt"),
+        (["empty", "--image", "a.png"], "--image: belongs to --text"),
+        (["--text", "here", "--batch-size", "0"], "--batch-size 0"),
+        (["--text", "here", "--output", "nowhere/out"], "cannot be written"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line(
+    folder: Path,
+    given: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder.parent / "empty").mkdir()
+    monkeypatch.chdir(folder.parent)
+    assert main([str(folder), *given]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 99}, "format 99, but this version reads 1"),
+        ({"config": {"new": 1}}, "not written"),
+    ],
+)
+def test_a_model_of_another_version_is_one_line(
+    folder: Path, change: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = json.loads((folder / "muse.json").read_text())
+    (folder / "muse.json").write_text(json.dumps({**about, **change}))
+    assert main([str(folder), "--text", "here"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert said in error
+
+
+class Harm:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+class Watch:
+    """Notes every class that a pickle names; Python keeps such a hook to its end."""
+
+    def __init__(self) -> None:
+        self.on, self.pickled = False, False
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, _: Any) -> None:
+        self.pickled |= self.on and event == "pickle.find_class"
+
+
+WATCH = Watch()
+
+
+@pytest.mark.parametrize("strange", [False, True])
+def test_nothing_in_a_model_is_run(
+    folder: Path, strange: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Code and pickles lie beside the weights, and every file that may name code does."""
+    mark = tmp_path / "mark"
+    code = f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Evil: ...\n"
+    for name in ("evil.py", "__init__.py", "setup.py"):
+        (folder / name).write_text(code)
+    for name in ("pytorch_model.bin", "model.pt", "last.pt", "tokenizer.pkl"):
+        (folder / name).write_bytes(pickle.dumps(Harm(mark)))
+    for name in ("text.json", "tokenizer_config.json"):
+        told = json.loads((folder / name).read_text())
+        parts = ("AutoConfig", "AutoModel", "AutoTokenizer")
+        told["auto_map"] = dict.fromkeys(parts, "evil.Evil")
+        if strange and name == "text.json":
+            told["model_type"] = "evil"
+        (folder / name).write_text(json.dumps(told))
+    WATCH.on, WATCH.pickled = True, False
+    status = main([str(folder), "--text", "we saw Delio here"])
+    WATCH.on = False
+    assert not mark.exists()
+    assert not WATCH.pickled
+    assert status == (2 if strange else 0)
+    assert capsys.readouterr().err.count("\n") == int(strange)
+
+
+def test_the_watch_sees_a_pickle(tmp_path: Path) -> None:
+    WATCH.on = True
+    pickle.loads(pickle.dumps(Harm(tmp_path / "mark")))
+    WATCH.on = False
+    assert WATCH.pickled
+    assert (tmp_path / "mark").exists()

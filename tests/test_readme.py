@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from muse import predict
 from search.cli import QUICKSTART, build_parser
 from search.study import read_study
 
@@ -41,6 +42,29 @@ def test_a_command_of_the_documents_names_a_file_and_options_that_are_there(argu
     options = build_parser().parse_args(shlex.split(arguments, comments=True))
     experiment = ROOT / (options.experiment or QUICKSTART)
     assert read_study(experiment).name == experiment.stem
+
+
+def lines_with(words: str) -> list[str]:
+    """What stands after some words in any command of the documents."""
+    lines = [line for document in DOCUMENTS for line in blocks(document.read_text())]
+    return sorted({line.split(words, 1)[1] for line in lines if line.startswith(words)})
+
+
+@pytest.mark.parametrize("arguments", lines_with("python -m muse.predict"))
+def test_a_prediction_of_the_documents_has_options_that_are_there(arguments: str) -> None:
+    options = predict.build_parser().parse_args(shlex.split(arguments))
+    assert (options.text is None) != (options.tweets is None)
+
+
+def test_the_programs_that_the_documents_start_are_there() -> None:
+    files = [line.split()[0] for line in lines_with("python ") if not line.startswith("-")]
+    assert len(files) > 5
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_what_the_documents_make_is_a_target() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert {line.split()[0] for line in lines_with("make ")} <= set(targets)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)

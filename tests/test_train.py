@@ -67,7 +67,13 @@ def test_every_epoch_is_reported_with_all_its_figures(tmp_path: Path, task: str)
     last = fit(config, tensors, lambda figures: told.append(figures) or True, tmp_path / "run")
 
     scores = {
-        "mner": {"valid_f1", "valid_precision", "valid_recall", "valid_f1_official"},
+        "mner": {
+            "valid_f1",
+            "valid_precision",
+            "valid_recall",
+            "valid_f1_official",
+            "crf_learning_rate",
+        },
         "msa": {"valid_accuracy", "valid_weighted_f1"},
     }
     assert [figures["epoch"] for figures in told] == [1, 2]

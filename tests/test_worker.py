@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from small_muse import small_config, small_tensors
 
 from muse.applied import fingerprint
@@ -141,3 +142,9 @@ def test_a_corpus_without_a_test_split_gives_no_test_figures(
 ) -> None:
     monkeypatch.setattr(worker, "prepared", lambda _: SimpleNamespace(splits={"valid": 1}))
     assert worker.test_figures(tmp_path, small_config(), Worker().device) == {}
+
+
+def test_memory_is_told_without_a_gpu_too() -> None:
+    told = worker.memory(torch.device("cpu"))
+    assert told.keys() == {"memory_gb"}
+    assert 0.05 < told["memory_gb"] < 100

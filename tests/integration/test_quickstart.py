@@ -47,7 +47,9 @@ def test_the_quickstart_leaves_curves_events_and_nothing_half_done(quickstart: P
         assert header == "value,seed,metric,budget,trial_id,phase"
     trials = {row["trial_id"] for row in rows(quickstart)}
     events = {file.parent.name for file in quickstart.glob("tensorboard/*/events.*")}
-    assert events == trials | {"sensitivity"}
+    assert events == trials | {"sensitivity", "review"}
+    assert len(list((quickstart / "review").glob("tweet-*.png"))) == 8
+    assert "python -m muse.predict" in (quickstart / "best" / "README.md").read_text()
     html = (quickstart / "report.html").read_text(encoding="utf-8")
     assert "http://" not in html.replace("http://www.w3.org/", "")  # it works offline
     assert (quickstart / "sensitivity" / "summary.csv").read_text().count("\n") == 8

@@ -1,0 +1,90 @@
+"""The tweets that somebody wants labelled: a folder of them, or JSON lines.
+
+A mistake in one of them is told with it; the others are labelled all the same.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from muse.corpora.files import read_utf8
+from muse.errors import UserError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+"""Endings of a picture beside `<id>.txt`, the first that is there."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One tweet to label, or what is wrong with it."""
+
+    id: str
+    text: str = ""
+    image: Path | None = None
+    """None: a blank picture is shown."""
+
+    error: str = ""
+
+
+def checked(asked: Asked) -> Asked:
+    """The same, or its error where a model could not read the text."""
+    if not asked.text.split():
+        return Asked(asked.id, error="text: is empty; give the tweet's words.")
+    try:
+        asked.text.encode()
+    except UnicodeEncodeError as error:
+        reason = f"text: character {error.start} is half of one; write the text in UTF-8."
+        return Asked(asked.id, error=reason)
+    return asked
+
+
+def asked_in_folder(folder: Path) -> list[Asked]:
+    """Each `<id>.txt` of a folder, with the picture of that name beside it.
+
+    Raises:
+        UserError: there is none.
+    """
+    texts = sorted(folder.glob("*.txt"))
+    if not texts:
+        raise UserError(f"{folder}: holds no <id>.txt; put each tweet's text in a file.")
+    beside = {file.name: file for file in folder.iterdir()}
+    return [read_file(text, beside) for text in texts]
+
+
+def read_file(text: Path, beside: dict[str, Path]) -> Asked:
+    """One tweet of a folder."""
+    pictures = (beside.get(text.stem + ending) for ending in PICTURES)
+    image = next((picture for picture in pictures if picture is not None), None)
+    try:
+        return checked(Asked(text.stem, read_utf8(text), image))
+    except UserError as error:
+        return Asked(text.stem, error=str(error))
+
+
+def asked_in_lines(lines: Iterable[bytes], folder: Path) -> list[Asked]:
+    """Each line `{"text": ..., "image": ..., "id": ...}`; the last two may be left out.
+
+    Args:
+        lines: UTF-8; empty ones are passed over.
+        folder: what the paths of pictures are relative to.
+    """
+    rows = ((number, line.strip()) for number, line in enumerate(lines, start=1))
+    return [read_line(line, f"line {number}", folder) for number, line in rows if line]
+
+
+def read_line(line: bytes, name: str, folder: Path) -> Asked:
+    """One line; its number is its id where it gives none."""
+    try:
+        told: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition("\n")[0]
+        return Asked(name, error=f'is no JSON ({reason}); give {{"text": "..."}}.')
+    if not isinstance(told, dict) or not isinstance(told.get("text"), str):
+        return Asked(name, error='has no text; give {"text": "..."}.')
+    own = str(told.get("id", name)).encode(errors="replace").decode()
+    image = told.get("image")
+    if image is not None and not isinstance(image, str):
+        return Asked(own, error="image: is no path; give a file's, or leave it out.")
+    return checked(Asked(own, told["text"], folder / image if image else None))
