@@ -1,0 +1,108 @@
+"""What a user types on a laptop, for the stories: Ray's commands and ours, in a home of its own."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from machines import Machine
+
+ROOT = Path(__file__).parents[2]
+FOLDER, PROGRAMS = Path(os.environ["CLUSTER_FOLDER"]), Path(os.environ["CLUSTER_PROGRAMS"])
+RESULTS = FOLDER / "results"
+LINES = 25
+"""Of what a command said that are shown when it fails."""
+
+
+def start(*words: str, **more: str) -> subprocess.Popen[str]:
+    """Start a command as the user would.
+
+    Args:
+        words: the command.
+        more: of its environment.
+    """
+    mine = {"HOME": str(FOLDER), "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    own = {"TMPDIR": str(FOLDER / "tmp"), "RAY_TMPDIR": str(FOLDER / "tmp")}  # Ray's notes
+    (FOLDER / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, **mine, **own, "RAY_AUTH_MODE": "token", **more},
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def search(file: Path, *words: str, **more: str) -> subprocess.Popen[str]:
+    """Start our own command for a cluster."""
+    here = ["--cluster", str(file), "--output", str(RESULTS)]
+    return start("python", "search/run.py", *here, *words, **more)
+
+
+def end(process: subprocess.Popen[str], status: int = 0, seconds: float = 300) -> str:
+    """Wait until a command ends as it should; what it printed."""
+    try:
+        output = process.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(
+            f"no end after {seconds:g} s: {tail(process.communicate()[0])}"
+        ) from None
+    assert process.returncode == status, tail(output)
+    return plain(output)
+
+
+def plain(text: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", text)
+
+
+def tail(text: str) -> str:
+    """The end of what a command said."""
+    return "\n".join(["it said at last:", *plain(text).splitlines()[-LINES:]])
+
+
+def run(*words: str, **more: str) -> str:
+    """Run a command that must succeed; what it prints."""
+    return end(start(*words, **more))
+
+
+def wait_until(true: Callable[[], object], what: str, seconds: float = 180) -> None:
+    """Wait for something that will be so."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, f"not after {seconds:g} s: {what}"
+        time.sleep(0.3)
+
+
+def wait_while(process: subprocess.Popen[str], true: Callable[[], object], what: str) -> None:
+    """Wait for something that will be so while a command runs."""
+    wait_until(lambda: true() or process.poll() is not None, what)
+    assert process.poll() is None, tail(process.communicate()[0])
+
+
+def count(ledger: Path, table: str) -> int:
+    """Rows of a study's ledger."""
+    try:
+        with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as rows:
+            return int(rows.execute(f"select count(*) from {table}").fetchone()[0])
+    except sqlite3.OperationalError:  # there is none yet
+        return 0
+
+
+def runs_ray(machine: Machine) -> bool:
+    """Whether Ray runs on a machine."""
+    return "raylet" in machine.run("ps", "-eo", "args")
+
+
+def listening(machine: Machine) -> set[tuple[str, int]]:
+    """Addresses and ports at which a machine listens."""
+    lines = machine.run("ss", "-Hltn").splitlines()
+    ends = (line.split()[3].rpartition(":") for line in lines)
+    return {(address.strip("[]"), int(port)) for address, _, port in ends}
