@@ -30,8 +30,9 @@ DASHBOARD = "http://127.0.0.1:8265"
 LEFT_BEHIND = {"trials", ".ray", ".lock"}
 """What of a study nobody asked to see: checkpoints, and Ray's own."""
 
-JOIN_SECONDS = 120.0
-"""How long the machines of a cluster that does not grow may take to join."""
+FIRST_SECONDS, REST_SECONDS = 900.0, 60.0
+"""How long the first machine of a cluster that does not grow may take to join, which installs all
+that is needed, and then the others; a search takes in those that come still later."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -102,7 +103,7 @@ def start(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def wait_for_machines(count: int) -> None:
-    """Machines of one's own are few, and all of them join soon after the head is up.
+    """Machines of one's own are few, and all of them join once the head is up.
 
     Raises:
         UserError: not one has joined.
@@ -110,16 +111,19 @@ def wait_for_machines(count: int) -> None:
     if not count:
         return
     ray.init("auto", logging_level="ERROR", log_to_driver=False)
-    until = time.monotonic() + JOIN_SECONDS
-    while (joined := sum(node["Alive"] for node in ray.nodes()) - 1) < count:
-        if time.monotonic() > until:
-            break
+    tell(f"waiting for {count} workers to join")
+    began, joined = time.monotonic(), 0
+    patience = FIRST_SECONDS
+    while joined < count and time.monotonic() - began < patience:
         time.sleep(1)
+        joined, before = sum(node["Alive"] for node in ray.nodes()) - 1, joined
+        if joined > before == 0:
+            patience = time.monotonic() - began + REST_SECONDS
     ray.shutdown()
     if not joined:
         raise UserError("no worker has joined the head; 'ray monitor' shows why.")
     if joined < count:
-        tell(f"note: {joined} of {count} workers have joined")
+        tell(f"note: {joined} of {count} workers have joined so far")
 
 
 def jobs(client: JobSubmissionClient, name: str) -> list[Any]:

@@ -131,8 +131,12 @@ def told(resources: dict[str, float]) -> str:
     return ", ".join(f"{amount:g} {name}" for name, amount in resources.items()) or "nothing"
 
 
-def read_launcher_file(file: Path) -> LauncherFile:
+def read_launcher_file(file: Path, *, whole: bool = True) -> LauncherFile:
     """Read and check a file, and what its use needs here.
+
+    Args:
+        file: a file of `ray up`.
+        whole: check all of it, which takes seconds; a cluster that is up was checked.
 
     Raises:
         UserError: something is wrong with it, or a package is missing.
@@ -144,10 +148,9 @@ def read_launcher_file(file: Path) -> LauncherFile:
     content = read(file)[1]
     if "kind" in content:
         raise UserError(f"{file}: is for Kubernetes; kubectl apply -f {file} searches.")
-    wrong = list(problems(file, template=False))
+    wrong = next(problems(file, template=False), "") if whole else ""
     if wrong:
-        more = f" (and {len(wrong) - 1} more: make cluster-check FILES={file})"
-        raise UserError(f"{file}, {wrong[0]}{more if len(wrong) > 1 else ''}")
+        raise UserError(f"{file}, {wrong} (make cluster-check FILES={file} tells all)")
     if content["provider"]["type"] == "aws" and find_spec("boto3") is None:
         raise UserError(f"{file}: is for AWS; pip install 'ray[default]' boto3")
     return LauncherFile(file, filled(content, StringIO()))

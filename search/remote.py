@@ -47,7 +47,7 @@ def command(options: argparse.Namespace, experiment: Path, given: dict[str, Any]
 def talk(options: argparse.Namespace, experiment: Path, given: dict[str, Any]) -> int:
     """Do it over a line that may break."""
     study = read_study(experiment, given)
-    file = read_launcher_file(options.cluster)
+    file = read_launcher_file(options.cluster, whole=not (options.attach or options.cost))
     head = Line(options.cluster, file.checkout())
     folder = f"{options.shared or file.results(options.storage)}/{study.name}"
     if options.cost:

@@ -6,22 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import launcher_venv
 import pytest
 
 HERE = Path(__file__).parent
 
 
-def tell(name: str, folder: Path) -> None:
+def tell(name: str, folder: Path, programs: Path) -> None:
     """Run a story; where it fails, say at which of its tests, and why, in few lines.
 
     Args:
         name: of its file.
         folder: an empty one.
+        programs: where Ray's command line is.
     """
     mine = folder / "cluster"
     mine.mkdir()
-    programs = launcher_venv.make(folder / "venv")
     given = {"CLUSTER_FOLDER": str(mine), "CLUSTER_PROGRAMS": str(programs)}
     options = ["-q", "-x", "--tb=short", "--color=no", "-p", "no:cacheprovider", "-o", "addopts="]
     done = subprocess.run(

@@ -17,9 +17,9 @@ pytestmark = [
 
 
 def test_the_file_for_aws_brings_up_a_cluster_that_grows_searches_and_shrinks(
-    tmp_path: Path,
+    tmp_path: Path, programs: Path
 ) -> None:
-    stories.tell("story_aws.py", tmp_path)
+    stories.tell("story_aws.py", tmp_path, programs)
 
 
 def test_a_story_refuses_to_begin_where_packets_can_leave(tmp_path: Path) -> None:

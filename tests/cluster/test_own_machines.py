@@ -14,5 +14,7 @@ pytestmark = [
 ]
 
 
-def test_the_file_for_own_machines_brings_up_a_cluster_that_searches(tmp_path: Path) -> None:
-    stories.tell("story_own_machines.py", tmp_path)
+def test_the_file_for_own_machines_brings_up_a_cluster_that_searches(
+    tmp_path: Path, programs: Path
+) -> None:
+    stories.tell("story_own_machines.py", tmp_path, programs)
