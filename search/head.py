@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shlex
 import sys
 import tarfile
@@ -26,6 +27,8 @@ from search.marks import ANSWER, ERROR, LINE
 from search.provenance import code_hash
 
 DASHBOARD = "http://127.0.0.1:8265"
+
+OF_RAY = re.compile(r" job_manager\.py:\d+ -- |^Running entrypoint for job ")
 
 LEFT_BEHIND = {"trials", ".ray", ".lock"}
 """What of a study nobody asked to see: checkpoints, and Ray's own."""
@@ -72,9 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def tell(text: str) -> None:
-    """Lines for the user."""
+    """Lines for the user, without those that Ray puts before them."""
     for line in text.splitlines():
-        print(LINE + line, flush=True)
+        if not OF_RAY.search(line):
+            print(LINE + line, flush=True)
 
 
 def start(options: argparse.Namespace) -> dict[str, Any]:

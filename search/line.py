@@ -60,7 +60,7 @@ class Line:
         for line in said:
             if "Head node of cluster" in line and "not found" in line:
                 return UserError(f"{self.file}: no such cluster is up; ray up {self.file}")
-            if "No module named" in line or "No such file or directory" in line:
+            if "No module named search" in line or re.match("bash: .*No such file", line):
                 return UserError(
                     f"{self.file}: the head lacks this code ({line}); ray up {self.file} brings it"
                 )

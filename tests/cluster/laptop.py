@@ -73,18 +73,22 @@ def run(*words: str, **more: str) -> str:
     return end(start(*words, **more))
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 180) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> None:
     """Wait for something that will be so."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, f"not after {seconds:g} s: {what}"
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 def wait_while(process: subprocess.Popen[str], true: Callable[[], object], what: str) -> None:
     """Wait for something that will be so while a command runs."""
-    wait_until(lambda: true() or process.poll() is not None, what)
-    assert process.poll() is None, tail(process.communicate()[0])
+    try:
+        wait_until(lambda: true() or process.poll() is not None, what)
+        assert process.poll() is None, "it ended"
+    except AssertionError as error:
+        process.kill()
+        raise AssertionError(f"{error}; {tail(process.communicate()[0])}") from None
 
 
 def count(ledger: Path, table: str) -> int:
@@ -101,8 +105,35 @@ def runs_ray(machine: Machine) -> bool:
     return "raylet" in machine.run("ps", "-eo", "args")
 
 
-def listening(machine: Machine) -> set[tuple[str, int]]:
-    """Addresses and ports at which a machine listens."""
-    lines = machine.run("ss", "-Hltn").splitlines()
-    ends = (line.split()[3].rpartition(":") for line in lines)
-    return {(address.strip("[]"), int(port)) for address, _, port in ends}
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+PORTS = {
+    22: "sshd",
+    6379: "gcs_server",
+    10001: "python",  # Ray's client server, on the head
+    44217: "python",  # the autoscaler's metrics, on the head
+    44227: "python",  # the dashboard's metrics, on the head
+    52365: "ray::DashboardA",
+}
+ANY_PORT = {"raylet", "ray::DashboardA", "ray::RuntimeEnv"}
+"""What docs/security.md says listens where others of the network reach it."""
+
+
+def listening(machine: Machine) -> set[tuple[str, int, str]]:
+    """Addresses, ports and programs that listen on a machine."""
+    found = set()
+    for line in machine.run("ss", "-Hltnp").splitlines():
+        fields = line.split()
+        address, _, port = fields[3].rpartition(":")
+        found.add((address.strip("[]"), int(port), fields[5].split('"')[1]))
+    return found
+
+
+def unknown_listeners(machine: Machine) -> set[tuple[str, int, str]]:
+    """What listens beyond loopback and is not in the document."""
+    return {
+        (address, port, program)
+        for address, port, program in listening(machine)
+        if not address.startswith(LOOPBACK)
+        and PORTS.get(port) != program
+        and program not in ANY_PORT
+    }

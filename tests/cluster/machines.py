@@ -45,6 +45,8 @@ mount -t tmpfs -o size=1g tmpfs dev/shm
 for kept in {seen}; do mkdir -p .$kept; mount --bind $kept .$kept; done
 rm -rf root/.ssh root/.ray root/.cache
 hostname {name}
+rm -f etc/resolv.conf; : > etc/resolv.conf
+printf '127.0.0.1 localhost\n%s {name}\n' {address} > etc/hosts
 printf '%s\\n' {profile} > root/.bashrc
 echo '. ~/.bashrc' > root/.profile
 {more}
@@ -133,6 +135,7 @@ class Machines:
         for name in ("key", "hostkey"):
             call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name))
         (self.folder / "sshd_config").write_text(SSHD.format(folder=self.folder))
+        call("mount", "--bind", "/dev/null", "/etc/resolv.conf")  # nobody answers: ask nobody
         call("ip", "link", "set", "lo", "up")
         call("ip", "link", "add", BRIDGE, "type", "bridge")
         call("ip", "addr", "add", f"{GATEWAY}/16", "dev", BRIDGE)
@@ -159,6 +162,7 @@ class Machines:
         script = BOOT.format(
             own=own,
             name=name,
+            address=addresses[0],
             folder=self.folder,
             seen=" ".join(str(path) for path in self.seen),
             profile=f"'export PATH={os.environ['PATH']}'",

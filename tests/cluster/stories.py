@@ -22,7 +22,10 @@ def tell(name: str, folder: Path, programs: Path) -> None:
     mine = folder / "cluster"
     mine.mkdir()
     given = {"CLUSTER_FOLDER": str(mine), "CLUSTER_PROGRAMS": str(programs)}
-    options = ["-q", "-x", "--tb=short", "--color=no", "-p", "no:cacheprovider", "-o", "addopts="]
+    options = [
+        *("-q", "-x", "--tb=short", "--show-capture=no", "--color=no"),
+        *("-p", "no:cacheprovider", "-o", "addopts="),
+    ]
     done = subprocess.run(
         ["unshare", "--net", "--mount", sys.executable, "-m", "pytest", *options, HERE / name],
         env={**os.environ, **given},

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from laptop import (
     FOLDER,
+    LOOPBACK,
     PROGRAMS,
     RESULTS,
     ROOT,
@@ -20,6 +21,7 @@ from laptop import (
     runs_ray,
     search,
     start,
+    unknown_listeners,
     wait_until,
     wait_while,
 )
@@ -101,19 +103,24 @@ def test_a_study_that_was_never_started_is_one_line(machines: Machines) -> None:
 def test_tensorboard_comes_through_ssh_alone(machines: Machines) -> None:
     shown = "tensorboard --logdir /mnt/shared/results --port 6006"
     board = start("ray", "exec", "-p", "6006", str(FILE), shown)
-    wait_while(board, lambda: 6006 in {port for _, port in listening(machines["head"])}, "a port")
+    head = machines["head"]
+    wait_while(board, lambda: 6006 in {port for _, port, _ in listening(head)}, "TensorBoard")
     with urllib.request.urlopen("http://127.0.0.1:6006/data/runs", timeout=60) as answer:
         assert b"quickstart" in answer.read()
-    assert {host for host, port in listening(machines["head"]) if port == 6006} <= LOOPBACK
+    assert all(host.startswith(LOOPBACK) for host, port, _ in listening(head) if port == 6006)
     board.terminate()
     board.communicate()
-
-
-LOOPBACK = {"127.0.0.1", "::1"}
+    wait_until(lambda: 6006 not in {port for _, port, _ in listening(head)}, "TensorBoard's end")
 
 
 def test_the_dashboard_listens_on_loopback_alone(machines: Machines) -> None:
-    assert {host for host, port in listening(machines["head"]) if port == 8265} == {"127.0.0.1"}
+    hosts = {host for host, port, _ in listening(machines["head"]) if port == 8265}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_nothing_listens_that_the_document_does_not_name(machines: Machines) -> None:
+    for name in ("head", "one"):
+        wait_until(lambda name=name: not unknown_listeners(machines[name]), f"silence on {name}")
 
 
 def test_the_token_on_each_machine_is_for_its_owner_alone(machines: Machines) -> None:
