@@ -73,6 +73,16 @@ def run(*words: str, **more: str) -> str:
     return end(start(*words, **more))
 
 
+def bring_up(file: Path, **more: str) -> None:
+    """`ray up`, again where the machine was too slow for the 30 seconds that Ray gives itself."""
+    process = start("ray", "up", "-y", "--no-config-cache", str(file), **more)
+    output = process.communicate(timeout=300)[0]
+    if process.returncode and "timed out during startup" in output:
+        run("ray", "up", "-y", "--no-config-cache", str(file), **more)
+    else:
+        assert process.returncode == 0, tail(output)
+
+
 def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> None:
     """Wait for something that will be so."""
     until = time.monotonic() + seconds

@@ -13,6 +13,7 @@ from laptop import (
     PROGRAMS,
     RESULTS,
     ROOT,
+    bring_up,
     count,
     end,
     run,
@@ -74,12 +75,8 @@ def cloud() -> Iterator[Cloud]:
     with Machines(FOLDER, [PROGRAMS.parent, below], BOOT) as machines, Cloud(machines) as made:
         fill_in(made)
         run("ray", "get-auth-token", "--generate")
-        up()
+        bring_up(FILE, **REACH)
         yield made
-
-
-def up() -> None:
-    run("ray", "up", "-y", "--no-config-cache", str(FILE), **REACH)
 
 
 def head(cloud: Cloud) -> Machine:
@@ -123,7 +120,7 @@ def test_a_search_outlives_a_spot_machine_and_then_its_head(cloud: Cloud) -> Non
     assert "the connection was lost" in said
     assert said.splitlines()[-1].endswith("--attach")
 
-    up()
+    bring_up(FILE, **REACH)
     printed = end(search(FILE, *SEARCH, "--resume", **REACH), seconds=400)
     with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

@@ -14,6 +14,7 @@ from laptop import (
     PROGRAMS,
     RESULTS,
     ROOT,
+    bring_up,
     count,
     end,
     listening,
@@ -58,7 +59,7 @@ def machines() -> Iterator[Machines]:
         for number, name in enumerate(("head", "one", "two")):
             made.boot(name, [f"10.79.0.{10 + number}"])
         run("ray", "get-auth-token", "--generate")
-        run("ray", "up", "-y", "--no-config-cache", str(FILE), **OLD)
+        bring_up(FILE, **OLD)
         yield made
 
 
