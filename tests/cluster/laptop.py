@@ -83,7 +83,7 @@ def bring_up(file: Path, **more: str) -> None:
         assert process.returncode == 0, tail(output)
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 420) -> None:
     """Wait for something that will be so."""
     until = time.monotonic() + seconds
     while not true():

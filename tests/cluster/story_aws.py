@@ -24,7 +24,7 @@ from laptop import (
 )
 from machines import Machine, Machines
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 FILE, STORAGE = FOLDER / "cluster.yaml", "s3://bucket/muse"
 ENVIRONMENT = "; ".join(f"export {name}={value}" for name, value in REACH.items())

@@ -28,7 +28,7 @@ from laptop import (
 )
 from machines import Machines
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 FILE, SHARED = FOLDER / "local.yaml", FOLDER / "shared"
 STUDY = SHARED / "results" / "quickstart"

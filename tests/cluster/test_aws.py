@@ -11,7 +11,7 @@ pytest.importorskip("moto.server", reason="moto's server is not here ([test])")
 LACKING = machines.missing()
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
 ]
 

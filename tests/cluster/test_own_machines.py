@@ -9,7 +9,7 @@ import stories
 LACKING = machines.missing()
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
 ]
 
