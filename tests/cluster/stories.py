@@ -26,8 +26,9 @@ def tell(name: str, folder: Path, programs: Path) -> None:
         *("-q", "-x", "--tb=short", "--show-capture=no", "--color=no"),
         *("-p", "no:cacheprovider", "-o", "addopts="),
     ]
-    done = subprocess.run(
-        ["unshare", "--net", "--mount", sys.executable, "-m", "pytest", *options, HERE / name],
+    apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    done = subprocess.run(  # where this one ends, all that runs in it does
+        [*apart, sys.executable, "-m", "pytest", *options, HERE / name],
         env={**os.environ, **given},
         capture_output=True,
         text=True,

@@ -36,7 +36,7 @@ OLD = {"RAY_UP_enable_autoscaler_v2": "0"}
 SEARCH = ("--trials", "4", "--epochs", "4", "--phases", "search", "--set", "scheduler.name=none")
 BOOT = f"""mkdir -p mnt/shared; mount --bind {SHARED} mnt/shared
 ln -s {PROGRAMS.parent} root/venv
-echo 'export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0' >> root/.bashrc"""
+echo 'export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_NO_DEPS=1' >> root/.bashrc"""
 """What `setup_commands` ask for is there: pip finds all packages without a network."""
 
 
