@@ -62,7 +62,22 @@ def build_parser() -> argparse.ArgumentParser:
     add("--no-samples", action="store_true", help="show no tweet of the corpus in the review")
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
     add("--yes", action="store_true", help="start without asking, however long it takes")
+    add("--cost", action="store_true", help="what a study has spent so far, at the named price")
+    add_cluster_options(parser)
     return parser
+
+
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """What a cluster that is reached over ssh wants to know."""
+    add = parser.add_argument_group("on a cluster of 'ray up'").add_argument
+    add(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help="search there, also while this machine sleeps; its results come here at the end",
+    )
+    add("--attach", action="store_true", help="watch a search that was started there")
+    add("--shared", metavar="DIR", help="a folder that all its machines mount, for its studies")
 
 
 SHORTCUTS = {
@@ -139,6 +154,13 @@ def command(options: argparse.Namespace) -> int:
             f"--output {options.output}: is an address; give a folder, and the address to --storage"
         )
     given = overrides(options)
+    check_cluster_options(options)
+    if options.cluster is not None:
+        from search import remote  # noqa: PLC0415 - here and below: what takes long comes late
+
+        return remote.command(options, options.experiment or QUICKSTART, given)
+    if options.cost:
+        return tell_cost(options, given)
     if options.resume and options.experiment is None:  # the stored study rules, whatever it is
         study = read_study(QUICKSTART, {key: given[key] for key in ("name",) if key in given})
     else:
@@ -166,6 +188,29 @@ def command(options: argparse.Namespace) -> int:
         start.resume(root, partial(asked_for, options.experiment, given), way)
     else:
         start.fresh(study, root, way)
+    return 0
+
+
+def check_cluster_options(options: argparse.Namespace) -> None:
+    """Options that go together.
+
+    Raises:
+        UserError: they do not.
+    """
+    for name in ("attach", "shared"):
+        if getattr(options, name) and options.cluster is None:
+            raise UserError(f"--{name}: on which cluster? Add --cluster FILE.")
+    for name in ("address", "dry_run"):
+        if getattr(options, name) and options.cluster is not None:
+            raise UserError(f"--{name.replace('_', '-')}: goes without --cluster only.")
+
+
+def tell_cost(options: argparse.Namespace, given: dict[str, Any]) -> int:
+    """Print what a study in the output folder has spent."""
+    from search.spent import spent  # noqa: PLC0415
+
+    study = read_study(options.experiment or QUICKSTART, given)
+    print(spent(options.output / study.name, study.resources.price_per_hour))
     return 0
 
 

@@ -47,8 +47,10 @@ def connect(address: str | None) -> None:
     """
     if address is not None:
         check_answer(address)
+    # Else workers may run an installed copy. A Ray Job wants paths: it cannot copy modules.
+    code = [str(Path(package.__path__[0])) for package in (muse, search)]
     options: dict[str, Any] = {
-        "runtime_env": {"py_modules": [muse, search]},  # else workers may run an installed copy
+        "runtime_env": {"py_modules": code},
         "log_to_driver": False,
         "logging_level": "ERROR",
     }

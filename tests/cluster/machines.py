@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 NEEDED = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "rsync", "mount")
-BRIDGE = "cluster0"
+BRIDGE, GATEWAY = "cluster0", "10.79.0.1"
 
 SSHD = """Port 22
 HostKey {folder}/hostkey
@@ -45,6 +45,8 @@ mount -t tmpfs -o size=1g tmpfs dev/shm
 for kept in {seen}; do mkdir -p .$kept; mount --bind $kept .$kept; done
 rm -rf root/.ssh root/.ray root/.cache
 hostname {name}
+rm -f etc/resolv.conf; : > etc/resolv.conf
+printf '127.0.0.1 localhost\n%s {name}\n' {address} > etc/hosts
 printf '%s\\n' {profile} > root/.bashrc
 echo '. ~/.bashrc' > root/.profile
 {more}
@@ -61,9 +63,15 @@ def missing() -> str:
     return f"not here: {', '.join(lacking)}" if lacking else ""
 
 
-def call(*words: str) -> None:
-    """Run a command that must succeed."""
-    subprocess.run(words, check=True, capture_output=True, text=True)
+def call(*words: str) -> str:
+    """Run a command that must succeed; what it prints."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def uplinks() -> list[str]:
+    """Network devices of this process that may lead outside."""
+    lines = call("ip", "-o", "link", "show", "up").splitlines()
+    return [name for name in (line.split(": ")[1].split("@")[0] for line in lines) if name != "lo"]
 
 
 @dataclass
@@ -71,7 +79,9 @@ class Machine:
     """One of them."""
 
     name: str
-    address: str
+    addresses: list[str]
+    """The first in its own network, others further away."""
+
     process: subprocess.Popen[bytes]
 
     @property
@@ -107,31 +117,30 @@ class Machine:
 class Machines:
     """Some machines on a bridge. Use it in a `with`, in a network namespace of its own."""
 
-    def __init__(
-        self, folder: Path, names: Sequence[str], seen: Sequence[Path], more: str = ""
-    ) -> None:
+    def __init__(self, folder: Path, seen: Sequence[Path], more: str = "") -> None:
         """Nothing is started yet.
 
         Args:
             folder: for keys and logs; all machines see it.
-            names: of the machines.
             seen: what of /tmp they see as well.
             more: commands of the shell at the boot of each, in its root.
         """
-        self.folder, self.names, self.more = folder, names, more
+        self.folder, self.more = folder, more
         self.seen = [folder, *seen]
         self.machines: list[Machine] = []
 
     def __enter__(self) -> Self:
+        if found := uplinks():
+            raise RuntimeError(f"refuses to begin: this network reaches out by {', '.join(found)}")
         for name in ("key", "hostkey"):
             call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name))
         (self.folder / "sshd_config").write_text(SSHD.format(folder=self.folder))
+        call("mount", "--bind", "/dev/null", "/etc/resolv.conf")  # nobody answers: ask nobody
         call("ip", "link", "set", "lo", "up")
         call("ip", "link", "add", BRIDGE, "type", "bridge")
-        call("ip", "addr", "add", "10.79.0.1/24", "dev", BRIDGE)
+        call("ip", "addr", "add", f"{GATEWAY}/16", "dev", BRIDGE)
         call("ip", "link", "set", BRIDGE, "up")
-        for number, name in enumerate(self.names):
-            self.boot(name, f"10.79.0.{10 + number}")
+        call("ip", "route", "add", "default", "dev", BRIDGE)  # all addresses are on the bridge
         return self
 
     def __exit__(
@@ -146,13 +155,14 @@ class Machines:
     def __getitem__(self, name: str) -> Machine:
         return next(machine for machine in self.machines if machine.name == name)
 
-    def boot(self, name: str, address: str) -> None:
+    def boot(self, name: str, addresses: list[str]) -> Machine:
         """Start a machine and wait until it answers."""
         own = self.folder / f"{name}.own"
         own.mkdir()
         script = BOOT.format(
             own=own,
             name=name,
+            address=addresses[0],
             folder=self.folder,
             seen=" ".join(str(path) for path in self.seen),
             profile=f"'export PATH={os.environ['PATH']}'",
@@ -166,10 +176,11 @@ class Machines:
                 stdout=log,
                 stderr=log,
             )
-        machine = Machine(name, address, process)
+        machine = Machine(name, addresses, process)
         self.machines.append(machine)
         self.plug_in(machine)
         self.wait_for(machine)
+        return machine
 
     def plug_in(self, machine: Machine) -> None:
         """Connect a machine to the bridge."""
@@ -179,7 +190,8 @@ class Machines:
         call("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1], "netns", pid)
         call("ip", "link", "set", ends[0], "master", BRIDGE, "up")
         inside = ["nsenter", "-t", pid, "-n", "ip"]
-        call(*inside, "addr", "add", f"{machine.address}/24", "dev", "eth0")
+        for address, size in zip(machine.addresses, (16, *[32] * 9), strict=False):
+            call(*inside, "addr", "add", f"{address}/{size}", "dev", "eth0")
         call(*inside, "link", "set", "eth0", "up")
         call(*inside, "link", "set", "lo", "up")
         call(*inside, "route", "add", "default", "dev", "eth0")
@@ -189,7 +201,7 @@ class Machines:
         until = time.monotonic() + seconds
         while True:
             try:
-                socket.create_connection((machine.address, 22), 1).close()
+                socket.create_connection((machine.addresses[0], 22), 1).close()
             except OSError:
                 told = (self.folder / f"{machine.name}.log").read_text()
                 if time.monotonic() > until or machine.process.poll() is not None:

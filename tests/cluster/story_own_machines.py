@@ -1,33 +1,42 @@
 """`ray up clusters/local.yaml` on three machines without an uplink; for test_own_machines.py."""
 
 import csv
-import os
-import sqlite3
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from laptop import (
+    FOLDER,
+    LOOPBACK,
+    PROGRAMS,
+    RESULTS,
+    ROOT,
+    bring_up,
+    count,
+    end,
+    listening,
+    run,
+    runs_ray,
+    search,
+    start,
+    unknown_listeners,
+    wait_until,
+    wait_while,
+)
 from machines import Machines
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
-ROOT = Path(__file__).parents[2]
-FOLDER, PROGRAMS = Path(os.environ["CLUSTER_FOLDER"]), Path(os.environ["CLUSTER_PROGRAMS"])
 FILE, SHARED = FOLDER / "local.yaml", FOLDER / "shared"
 STUDY = SHARED / "results" / "quickstart"
-SEARCH = (
-    "cd muse-search && python search/run.py --address auto --yes --output /mnt/shared/results "
-    "--ledger sqlite:///~/quickstart.db --trials 4 --epochs 4 --phases search "
-    "--set scheduler.name=none"
-)
+OLD = {"RAY_UP_enable_autoscaler_v2": "0"}
+SEARCH = ("--trials", "4", "--epochs", "4", "--phases", "search", "--set", "scheduler.name=none")
 BOOT = f"""mkdir -p mnt/shared; mount --bind {SHARED} mnt/shared
 ln -s {PROGRAMS.parent} root/venv
-echo 'export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0' >> root/.bashrc"""
+echo 'export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_NO_DEPS=1' >> root/.bashrc"""
 """What `setup_commands` ask for is there: pip finds all packages without a network."""
 
 
@@ -40,79 +49,83 @@ def fill_in() -> None:
     FILE.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    """Start a command as the user would on a laptop."""
-    mine = {"HOME": str(FOLDER), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
-    more = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_AUTH_MODE": "token"}
-    return subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env={**os.environ, **mine, **more},
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def run(*words: str) -> str:
-    """Run a command that must succeed; what it prints."""
-    process = start(*words)
-    output = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, output
-    return output
-
-
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Machines]:
     SHARED.mkdir()
     (FOLDER / ".ssh").mkdir()
     fill_in()
     below = Path(sys.prefix)  # may lie in /tmp, of which the machines see only what they are told
-    with Machines(FOLDER, ["head", "one", "two"], [PROGRAMS.parent, below], BOOT) as made:
+    with Machines(FOLDER, [PROGRAMS.parent, below], BOOT) as made:
+        for number, name in enumerate(("head", "one", "two")):
+            made.boot(name, [f"10.79.0.{10 + number}"])
         run("ray", "get-auth-token", "--generate")
-        run("ray", "up", "-y", "--no-config-cache", str(FILE))
-        wait_until(lambda: all(runs_ray(made, name) for name in ("one", "two")))  # the head calls
+        bring_up(FILE, **OLD)
         yield made
 
 
-def runs_ray(machines: Machines, name: str) -> bool:
-    """Whether Ray runs on a machine."""
-    return "raylet" in machines[name].run("ps", "-eo", "args")
+def test_a_search_goes_on_when_the_laptop_and_a_machine_are_lost(machines: Machines) -> None:
+    laptop = search(FILE, *SEARCH)
+    wait_while(laptop, lambda: count(STUDY / "ledger.db", "reports") >= 3, "three epochs")
+    laptop.kill()
+    laptop.wait()
+    machines["two"].destroy()
+    printed = end(search(FILE, "--attach"), seconds=400)
+    with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["state"] for row in rows] == ["completed"] * 4, printed
+    assert {row["node"] for row in rows} <= {"one", "two"}  # the head runs none
+    assert printed.count(" completed after 4 epochs") == 4  # told from the beginning
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 240) -> None:
-    """Wait for something that will be so."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come to be"
-        time.sleep(0.3)
+def test_the_results_are_here_without_checkpoints(machines: Machines) -> None:
+    here = {file.name for file in (RESULTS / "quickstart").iterdir()}
+    assert (RESULTS / "quickstart" / "best" / "model.safetensors").exists()
+    assert {"study.yaml", "ledger.db", "tensorboard"} <= here
+    assert not {"trials", ".ray", ".lock", "packed.tar"} & here
 
 
-def epochs() -> int:
-    """Epochs in the study's copy of the ledger."""
-    try:
-        with closing(sqlite3.connect(f"file:{STUDY / 'ledger.db'}?mode=ro", uri=True)) as ledger:
-            return int(ledger.execute("select count(*) from reports").fetchone()[0])
-    except sqlite3.OperationalError:  # there is none yet
-        return 0
+def test_what_was_spent_is_told_at_the_named_price(machines: Machines) -> None:
+    price = ("--cost", "--set", "resources.price_per_hour=3600")  # 1 a second
+    there = end(search(FILE, *price))
+    here = run("python", "search/run.py", *price, "--output", str(RESULTS))
+    assert here in there
+    with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
+        spent = sum(float(row["device_seconds"]) for row in csv.DictReader(stream))
+    assert f"{spent:.2f} in your money" in here
 
 
-def listening(machines: Machines, name: str) -> set[tuple[str, int]]:
-    """Addresses and ports at which a machine listens."""
-    lines = machines[name].run("ss", "-Hltn").splitlines()
-    ends = (line.split()[3].rpartition(":") for line in lines)
-    return {(address.strip("[]"), int(port)) for address, _, port in ends}
+def test_a_study_that_was_never_started_is_one_line(machines: Machines) -> None:
+    said = end(search(FILE, "--attach", "--name", "other"), status=2).splitlines()
+    assert said == [
+        f"error: {FILE}: no search of a study 'other' was started there; it has quickstart."
+    ]
+
+
+def test_tensorboard_comes_through_ssh_alone(machines: Machines) -> None:
+    shown = "tensorboard --logdir /mnt/shared/results --port 6006"
+    board = start("ray", "exec", "-p", "6006", str(FILE), shown)
+    head = machines["head"]
+    wait_while(board, lambda: 6006 in {port for _, port, _ in listening(head)}, "TensorBoard")
+    with urllib.request.urlopen("http://127.0.0.1:6006/data/runs", timeout=60) as answer:
+        assert b"quickstart" in answer.read()
+    assert all(host.startswith(LOOPBACK) for host, port, _ in listening(head) if port == 6006)
+    board.terminate()
+    board.communicate()
+    wait_until(lambda: 6006 not in {port for _, port, _ in listening(head)}, "TensorBoard's end")
 
 
 def test_the_dashboard_listens_on_loopback_alone(machines: Machines) -> None:
-    assert {address for address, port in listening(machines, "head") if port == 8265} == {
-        "127.0.0.1"
-    }
+    hosts = {host for host, port, _ in listening(machines["head"]) if port == 8265}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_nothing_listens_that_the_document_does_not_name(machines: Machines) -> None:
+    for name in ("head", "one"):
+        wait_until(lambda name=name: not unknown_listeners(machines[name]), f"silence on {name}")
 
 
 def test_the_token_on_each_machine_is_for_its_owner_alone(machines: Machines) -> None:
-    for name in ("head", "one", "two"):
+    for name in ("head", "one"):
         assert machines[name].run("stat", "-c", "%a", "/root/.ray/auth_token") == "600\n"
 
 
@@ -126,21 +139,9 @@ def test_without_the_token_nobody_joins(machines: Machines) -> None:
     assert "token" in output.lower()
 
 
-def test_a_search_goes_on_when_a_machine_is_lost(machines: Machines) -> None:
-    search = start("ray", "exec", str(FILE), SEARCH)
-    wait_until(lambda: epochs() >= 3 or search.poll() is not None)
-    assert search.poll() is None, search.communicate()[0]
-    machines["two"].destroy()
-    output = search.communicate(timeout=400)[0]
-    assert search.returncode == 0, output
-    with (STUDY / "trials.csv").open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["state"] for row in rows] == ["completed"] * 4, output
-    assert {row["node"] for row in rows} <= {"one", "two"}  # the head runs none
-    assert (STUDY / "best" / "model.safetensors").exists()
-
-
 def test_ray_down_leaves_nothing(machines: Machines) -> None:
-    run("ray", "down", "-y", str(FILE))
-    assert not runs_ray(machines, "head")
-    wait_until(lambda: not runs_ray(machines, "one"))  # it finds out that the head is gone
+    run("ray", "down", "-y", str(FILE), **OLD)
+    assert not runs_ray(machines["head"])
+    wait_until(lambda: not runs_ray(machines["one"]), "a worker that finds the head gone")
+    end_of_line = end(search(FILE, "--attach"), status=2)
+    assert "error: " in end_of_line
