@@ -10,7 +10,8 @@ with; several processes may write one file, say with --seeds 0 1 2 and --seeds 3
 
 `ours`: TPE and ASHA, the published setting first. `random`: full budget. `grid`: as the authors
 searched, learning rate and dropout at full budget, all else as published, in an order drawn for
-each seed; their learning rates suit a pretrained BERT, so the grid has three over our range.
+each seed; their learning rates suit a pretrained BERT, so the grid has three over the study's
+range.
 """
 
 import argparse

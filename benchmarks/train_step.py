@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument("--no-baseline", action="store_true")
     parser.add_argument("--no-parts", action="store_true")
+    parser.add_argument("--channels-last", action="store_true", help="colours beside each other")
     parser.add_argument("--cpu-time", action="store_true", help="of one thread, not the wall's")
     measure(parser.parse_args())
 
@@ -140,6 +141,8 @@ def measure(asked: argparse.Namespace) -> None:
     config = made_config(asked.preset, asked.task, train={"precision": asked.precision})
     size = asked.batch or config.train.batch_size
     model = made_model(asked.preset, config).to(device)
+    if asked.channels_last:
+        model.to(memory_format=torch.channels_last)
     batch = made_batch(config, model.text_encoder.model.config.vocab_size, size).to(device)
     print(f"{asked.preset}, batch {size}, {describe(device)}")
     works: dict[str, Work] = {}

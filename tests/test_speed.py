@@ -1,5 +1,7 @@
 """What was done for speed changes no result and makes no device wait."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,19 @@ def test_a_step_waits_for_nothing_on_its_device(task: str) -> None:
 
     assert waits.seen == []
     assert len(control.seen) == 1
+
+
+@pytest.mark.slow
+def test_benchmarks_run_on_a_bare_gpu_machine() -> None:
+    bare = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "for name in 'ray optuna seqeval sklearn torchcrf tensorboard sqlalchemy'.split():\n"
+        "    sys.modules[name] = None\n"
+        "import train_step, exchange, data, workers"
+    )
+    root = Path(__file__).parents[1]
+
+    subprocess.run([sys.executable, "-W", "ignore", "-c", bare], cwd=root, check=True)
 
 
 def test_pictures_on_the_device_are_the_same_pictures(tmp_path: Path) -> None:
