@@ -22,6 +22,7 @@ from muse.device import autocast, wants_bf16
 from muse.mistakes import Floats, Subject, in_full, truth, words_of
 from muse.model import Muse
 from muse.pictures import Pixels
+from muse.pixelcnn import PixelCNN
 from muse.tensors import Split
 
 Bools = NDArray[np.bool_]
@@ -190,17 +191,28 @@ def write_captions(model: Muse, batch: Batch, tokenizer: PreTrainedTokenizerBase
 
 
 def paint_some(model: Muse, batch: Batch, seconds: float) -> list[Pixels]:
-    """Pictures (h, h, 3) painted from the first texts of a batch, one by one while time is left."""
-    if model.painter is None:
+    """Pictures (h, h, 3) painted from the first texts of a batch.
+
+    All at once if that seems to fit into the time, else one by one while some is left.
+    """
+    if model.painter is None or seconds <= 0:
         return []
     text, pooled = model.text_encoder(batch.token_ids, batch.is_token)
     condition = model.paint_condition(text, pooled, batch)
-    painted: list[Pixels] = []
+    size = batch.small_image.shape[-1]
     ends = time.monotonic() + seconds
+    at_once = len(batch) if seconds_at_once(model.painter, condition, size) < seconds else 1
+    painted: list[Pixels] = []
     with torch.random.fork_rng():
         torch.manual_seed(model.config.train.seed)
         while len(painted) < len(batch) and time.monotonic() < ends:
-            one = condition[len(painted), None]
-            drawn = model.painter.paint(one, batch.small_image.shape[-1])  # (1, 3, h, h)
-            painted.append(drawn[0].permute(1, 2, 0).cpu().numpy())
+            some = condition[len(painted) : len(painted) + at_once]
+            painted.extend(model.painter.paint(some, size).permute(0, 2, 3, 1).cpu().numpy())
     return painted
+
+
+def seconds_at_once(painter: PixelCNN, condition: Tensor, size: int) -> float:
+    """How long painting from all texts takes at most: a pass of the network for each pixel."""
+    began = time.monotonic()
+    float(painter(condition.new_zeros(len(condition), 3, size, size), condition).sum())  # waits
+    return (time.monotonic() - began) * size * size

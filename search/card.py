@@ -23,8 +23,8 @@ TASKS = {
 
 LIMITS = (
     "Scores hold for tweets like those of the corpus named above, and for nothing else.",
-    "The checkpoint was chosen by the validation score, and the settings by a search over it: "
-    "validation scores are too high by an unknown amount, the test score is not.",
+    "The checkpoint was chosen by the validation score, and the settings by a search over it, so "
+    "this model's validation score is too high by an unknown amount.",
     "A label is a guess without a reason. Do not decide about people by it.",
 )
 

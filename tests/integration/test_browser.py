@@ -106,11 +106,11 @@ def test_a_picture_of_the_report_is_enlarged_by_a_click(study: Path, page: Page)
 
 
 TABS = {
-    "timeseries": ("train/caption (nats per token)",),
-    "hparams": ("learning rate", "best validation F1", "search-0000"),
+    "timeseries": ("best", "machine", "optimizer", "train"),  # one group is open, the others named
+    "hparams": ("learning rate", "best validation F1", "config-"),
     "custom_scalars&regexInput=sensitivity": ("sensitivity", "θ (theta)"),
     "images": ("review/tweet-1", "curves/overview"),
-    "text": ("review/worst-errors", "verdict/theta", "findings"),
+    "text": ("review/worst-errors", "verdict", "findings"),
 }
 
 
