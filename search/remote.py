@@ -22,7 +22,7 @@ from search.study import Study, read_study
 
 FORWARDED = (
     *("name", "trials", "epochs", "limit", "seed", "phases", "max_hours", "ledger", "storage"),
-    *("allow_changed", "resume"),
+    *("allow_changed", "no_samples", "resume"),
 )
 """Options that the search on the head gets as they were given."""
 

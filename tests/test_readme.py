@@ -41,7 +41,8 @@ def test_the_first_screen_has_exactly_the_two_commands() -> None:
 def test_a_command_of_the_documents_names_a_file_and_options_that_are_there(arguments: str) -> None:
     options = build_parser().parse_args(shlex.split(arguments, comments=True))
     experiment = ROOT / (options.experiment or QUICKSTART)
-    assert read_study(experiment).name == experiment.stem
+    below = experiment.relative_to(ROOT / "experiments").with_suffix("")
+    assert read_study(experiment).name == "-".join(below.parts)
 
 
 def lines_with(words: str) -> list[str]:

@@ -58,6 +58,14 @@ def end(process: subprocess.Popen[str], status: int = 0, seconds: float = 300) -
     return plain(output)
 
 
+def pull_plug(process: subprocess.Popen[str]) -> None:
+    """End a command as a laptop does that loses its power: nobody reads on."""
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
 def plain(text: str) -> str:
     """Without colours."""
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\r", "", text)
@@ -124,7 +132,10 @@ PORTS = {
     44227: "python",  # the dashboard's metrics, on the head
     52365: "ray::DashboardA",
 }
-ANY_PORT = {"raylet", "ray::DashboardA", "ray::RuntimeEnv"}
+ANY_PORT = {
+    *("raylet", "ray::DashboardA", "ray::RuntimeEnv"),
+    "ray::_Autoscali",  # Ray Train's own, which outlives the search that it was started for
+}
 """What docs/security.md says listens where others of the network reach it."""
 
 

@@ -30,7 +30,7 @@ FILE, STORAGE = FOLDER / "cluster.yaml", "s3://bucket/muse"
 ENVIRONMENT = "; ".join(f"export {name}={value}" for name, value in REACH.items())
 USER = 12345  # that nobody has on this host
 SEARCH = (
-    *("--trials", "3", "--epochs", "8", "--phases", "search", "--storage", STORAGE),
+    *("--trials", "3", "--epochs", "6", "--phases", "search", "--storage", STORAGE),
     *("--set", "scheduler.name=none", "--set", "resources.concurrent=2"),
     *("--set", "resources.gpus_per_worker=0", "--set", "resources.custom={slot: 1}"),
 )
@@ -109,12 +109,12 @@ def test_a_bucket_that_cannot_be_written_is_one_line(cloud: Cloud) -> None:
 
 def test_a_search_outlives_a_spot_machine_and_then_its_head(cloud: Cloud) -> None:
     laptop = search(FILE, *SEARCH, **REACH)
-    wait_while(laptop, lambda: epochs(cloud) >= 3, "three epochs")
+    wait_while(laptop, lambda: epochs(cloud) >= 2, "two epochs")
     spot = cloud.running("gpuspot")
     cloud.take_away(spot[0])
     before = epochs(cloud)
     wait_while(laptop, lambda: len(cloud.running("gpuspot")) >= len(spot), "another spot machine")
-    wait_while(laptop, lambda: epochs(cloud) >= before + 3, "three epochs more")
+    wait_while(laptop, lambda: epochs(cloud) >= before + 2, "two epochs more")
     cloud.take_away(cloud.running("head")[0])
     said = end(laptop, status=2)
     assert "the connection was lost" in said
@@ -125,7 +125,7 @@ def test_a_search_outlives_a_spot_machine_and_then_its_head(cloud: Cloud) -> Non
     with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["state"] for row in rows] == ["completed"] * 3, printed
-    assert count(RESULTS / "quickstart" / "ledger.db", "reports") == 3 * 8  # each epoch once
+    assert count(RESULTS / "quickstart" / "ledger.db", "reports") == 3 * 6  # each epoch once
     assert {row["node"].rstrip("0123456789") for row in rows} == {"gpuspot"}
     assert (RESULTS / "quickstart" / "best" / "model.safetensors").exists()
 
@@ -141,7 +141,7 @@ def test_no_secret_stands_in_what_comes_back(cloud: Cloud) -> None:
 def test_nothing_listens_that_the_document_does_not_name(cloud: Cloud) -> None:
     for kind in ("head", "gpuspot"):
         for machine in (cloud.booted[identity] for identity in cloud.running(kind)):
-            assert not unknown_listeners(machine)
+            wait_until(lambda m=machine: not unknown_listeners(m), f"silence on {machine.name}", 60)
 
 
 def test_idle_machines_go(cloud: Cloud) -> None:

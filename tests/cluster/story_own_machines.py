@@ -18,6 +18,7 @@ from laptop import (
     count,
     end,
     listening,
+    pull_plug,
     run,
     runs_ray,
     search,
@@ -33,7 +34,10 @@ pytestmark = pytest.mark.timeout(1200)
 FILE, SHARED = FOLDER / "local.yaml", FOLDER / "shared"
 STUDY = SHARED / "results" / "quickstart"
 OLD = {"RAY_UP_enable_autoscaler_v2": "0"}
-SEARCH = ("--trials", "4", "--epochs", "4", "--phases", "search", "--set", "scheduler.name=none")
+SEARCH = (
+    *("--trials", "3", "--epochs", "4", "--phases", "search", "--set", "scheduler.name=none"),
+    *("--set", "resources.cpus_per_worker=2"),  # each machine sees both cores: a trial on each
+)
 BOOT = f"""mkdir -p mnt/shared; mount --bind {SHARED} mnt/shared
 ln -s {PROGRAMS.parent} root/venv
 echo 'export PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_NO_DEPS=1' >> root/.bashrc"""
@@ -66,15 +70,14 @@ def machines() -> Iterator[Machines]:
 def test_a_search_goes_on_when_the_laptop_and_a_machine_are_lost(machines: Machines) -> None:
     laptop = search(FILE, *SEARCH)
     wait_while(laptop, lambda: count(STUDY / "ledger.db", "reports") >= 3, "three epochs")
-    laptop.kill()
-    laptop.wait()
+    pull_plug(laptop)
     machines["two"].destroy()
     printed = end(search(FILE, "--attach"), seconds=400)
     with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["state"] for row in rows] == ["completed"] * 4, printed
+    assert [row["state"] for row in rows] == ["completed"] * 3, printed
     assert {row["node"] for row in rows} <= {"one", "two"}  # the head runs none
-    assert printed.count(" completed after 4 epochs") == 4  # told from the beginning
+    assert printed.count(" completed after 4 epochs") == 3  # told from the beginning
 
 
 def test_the_results_are_here_without_checkpoints(machines: Machines) -> None:
