@@ -129,7 +129,7 @@ def test_nothing_listens_that_the_document_does_not_name(machines: Machines) -> 
 
 def test_the_token_on_each_machine_is_for_its_owner_alone(machines: Machines) -> None:
     for name in ("head", "one"):
-        assert machines[name].run("stat", "-c", "%a", "/root/.ray/auth_token") == "600\n"
+        assert machines[name].run("bash", "-c", "stat -c %a ~root/.ray/auth_token") == "600\n"
 
 
 def test_without_the_token_nobody_joins(machines: Machines) -> None:
