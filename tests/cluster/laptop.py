@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import time
@@ -36,7 +37,14 @@ def start(*words: str, **more: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,  # so that Ctrl-C can reach it and what it has started
     )
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C and wait for the end."""
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
 
 
 def search(file: Path, *words: str, **more: str) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ from laptop import (
     bring_up,
     count,
     end,
+    interrupt,
     listening,
     pull_plug,
     run,
@@ -112,8 +113,7 @@ def test_tensorboard_comes_through_ssh_alone(machines: Machines) -> None:
     with urllib.request.urlopen("http://127.0.0.1:6006/data/runs", timeout=60) as answer:
         assert b"quickstart" in answer.read()
     assert all(host.startswith(LOOPBACK) for host, port, _ in listening(head) if port == 6006)
-    board.terminate()
-    board.communicate()
+    interrupt(board)
     wait_until(lambda: 6006 not in {port for _, port, _ in listening(head)}, "TensorBoard's end")
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("moto.server", reason="moto's server is not here ([test])")
 
 LACKING = machines.missing()
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.machines,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
 ]

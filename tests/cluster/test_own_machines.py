@@ -8,7 +8,7 @@ import stories
 
 LACKING = machines.missing()
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.machines,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
 ]

@@ -18,7 +18,10 @@ from studies import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SMALL_STUDY = ("--trials", "4", "--epochs", "2", "--set", "sensitivity.points=2")
+SMALL_STUDY = (
+    *("--trials", "4", "--epochs", "2", "--set", "sensitivity.points=2"),
+    *("--set", "data.synthetic_tweets=48"),
+)
 EMPTY = (
     "No dashboards are active",
     "No data",
