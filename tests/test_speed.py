@@ -88,7 +88,7 @@ def test_a_step_waits_for_nothing_on_its_device(task: str) -> None:
 def test_benchmarks_run_on_a_bare_gpu_machine() -> None:
     bare = (
         "import sys; sys.path.insert(0, 'benchmarks')\n"
-        "for name in 'ray optuna seqeval sklearn torchcrf tensorboard sqlalchemy'.split():\n"
+        "for name in 'ray optuna seqeval sklearn tensorboard sqlalchemy'.split():\n"
         "    sys.modules[name] = None\n"
         "import train_step, exchange, data, workers"
     )
