@@ -22,7 +22,8 @@ import muse
 import search
 from muse.errors import UserError
 from search.desk import Desk, Patience
-from search.faults import NOBODY, Fault, first_line, of_workers
+from search.fault import Fault
+from search.faults import NOBODY, first_line, of_workers
 from search.guard import stand_guard
 from search.packing import gpus_for
 from search.study import Study

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from search.faults import Fault
+from search.fault import Fault
 
 Message = dict[str, Any]
 

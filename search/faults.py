@@ -3,8 +3,6 @@
 import errno
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.distributed
@@ -12,8 +10,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 
 from muse.train import DivergedError
 from search.bucket import probe
-
-Kind = Literal["diverged", "memory", "worker lost", "node lost", "hung", "disk", "error"]
+from search.fault import Fault, Kind
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AWAY = (
@@ -29,16 +26,6 @@ AWAY_BUCKET = tuple(
 
 WAITS = (1, 2, 4, 8, 15, 30)
 """Seconds between two looks at storage that is away: a minute in all."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why a trial, or a worker group, could not go on."""
-
-    kind: Kind
-    reason: str
-    again: bool = False
-    """Whether the same trial may do better at another try, from its last checkpoint."""
 
 
 def first_line(error: BaseException) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 from ray import tune
 from ray.tune import Stopper
 from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import ConcurrencyLimiter
 
 from muse.errors import UserError
 from search.cluster import HEAD, Cluster
 from search.keeper import Keeper
 from search.scratch import scratch
 from search.searcher import Listed, Unsaved
-from search.trial import AsManyAsFit, drive
+from search.trial import drive
 
 
 class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
@@ -26,6 +27,26 @@ class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         return self.keeper.given_up
+
+
+class AsManyAsFit(Unsaved, ConcurrencyLimiter):  # type: ignore[misc]
+    """Lets Tune have as many trials at once as the cluster has room for at that moment."""
+
+    def __init__(self, searcher: Listed, cluster: Cluster) -> None:
+        self.cluster = cluster
+        super().__init__(searcher, max_concurrent=cluster.concurrent)
+
+    @property
+    def max_concurrent(self) -> int:
+        """Trials at once."""
+        return self.cluster.concurrent
+
+    @max_concurrent.setter
+    def max_concurrent(self, _: int) -> None:
+        """The cluster decides, whatever Tune sets."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {}  # as Unsaved
 
 
 def tune_phase(

@@ -4,31 +4,8 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.search import ConcurrencyLimiter
 
-from search.cluster import Cluster
 from search.desk import Task
-from search.searcher import Listed, Unsaved
-
-
-class AsManyAsFit(Unsaved, ConcurrencyLimiter):  # type: ignore[misc]
-    """Lets Tune have as many trials at once as the cluster has room for at that moment."""
-
-    def __init__(self, searcher: Listed, cluster: Cluster) -> None:
-        self.cluster = cluster
-        super().__init__(searcher, max_concurrent=cluster.concurrent)
-
-    @property
-    def max_concurrent(self) -> int:
-        """Trials at once."""
-        return self.cluster.concurrent
-
-    @max_concurrent.setter
-    def max_concurrent(self, _: int) -> None:
-        """The cluster decides, whatever Tune sets."""
-
-    def get_state(self) -> dict[str, Any]:
-        return {}  # as Unsaved
 
 
 def drive(config: dict[str, Any], desk: Any) -> None:

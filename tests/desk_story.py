@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from search.desk import Task
-from search.faults import Fault
+from search.fault import Fault
 
 LIMIT = 5.0
 """Seconds after which a wait counts as for ever."""

@@ -1,11 +1,14 @@
 """The desk between drivers and pools: who gets which trial, and who hears what."""
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 from desk_story import is_waiting, run, task
 
 from search.desk import Desk
-from search.faults import Fault
+from search.fault import Fault
 
 
 def test_a_report_is_answered_only_when_the_driver_asks_for_the_next() -> None:
@@ -226,3 +229,16 @@ def test_elapsed_runs_from_when_the_workers_took_the_trial() -> None:
         assert 0 <= (await desk.next("a", 0))["elapsed"] < 0.1
 
     run(story())
+
+
+def test_the_desk_and_tunes_drivers_start_without_torch() -> None:
+    """Each is a process of its own: with torch and transformers it would take seconds to start."""
+    told = "import sys, search.desk, search.trial; print({'torch', 'optuna'} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", told],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"

@@ -8,7 +8,7 @@ import pytest
 from desk_story import LOST, Clock, is_waiting, run, task
 
 from search.desk import BARREN, Desk, Patience
-from search.faults import Fault
+from search.fault import Fault
 
 
 def test_a_trial_whose_pool_is_gone_is_taken_by_another_before_new_ones() -> None:

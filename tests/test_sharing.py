@@ -9,7 +9,7 @@ import pytest
 from search import cluster
 from search.cluster import Cluster
 from search.desk import Desk, Task
-from search.faults import Fault
+from search.fault import Fault
 from search.study import Study
 
 

@@ -16,7 +16,7 @@ from muse.tensors import Tensors
 from muse.train import Run, start_run
 from search import worker
 from search.desk import Task
-from search.faults import Fault
+from search.fault import Fault
 
 
 class Desk:
