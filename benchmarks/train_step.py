@@ -12,16 +12,17 @@ import resource
 from collections.abc import Callable
 
 import torch
-from machine import Stopwatch, describe, stopwatch
+from machine import Replay, Stopwatch, describe, stopwatch
 from made import made_batch, made_config, made_model
 from straightforward import padded, plain, plain_optimizer, plain_step
 from torch.utils.flop_counter import FlopCounterMode
 
 from muse.batch import Batch
 from muse.config import MuseConfig
-from muse.device import autocast, wants_bf16
+from muse.device import autocast, prefer_channels_last, wants_bf16
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule, learn
+from muse.optimizer import build_optimizer, learn
+from muse.step import RecordedStep, Step
 
 Work = Callable[[], object]
 
@@ -29,17 +30,18 @@ Work = Callable[[], object]
 class Fast:
     """The model as it is trained, on one batch."""
 
-    def __init__(self, model: Muse, config: MuseConfig, batch: Batch) -> None:
+    def __init__(self, model: Muse, config: MuseConfig, batch: Batch, *, recorded: bool) -> None:
         self.model, self.config, self.batch = model, config, batch
         self.optimizer = build_optimizer(model, config.train)
-        self.schedule = build_schedule(self.optimizer, config.train, steps=1000)
         self.device = batch.image.device
         self.bf16 = wants_bf16(config, self.device, model.text_encoder.width)
+        self.recorded = recorded and self.device.type == "cuda"
+        usual = Step(model, self.optimizer, config.train.clip, bf16=self.bf16)
+        self.taken = RecordedStep(usual, model) if self.recorded else usual
 
     def step(self) -> None:
         """One whole step."""
-        self.backward()
-        learn(self.model, self.optimizer, self.schedule, self.config.train.clip)
+        self.taken(self.batch)
 
     def backward(self) -> None:
         """All gradients."""
@@ -82,7 +84,7 @@ class Fast:
             if out.requires_grad:
                 torch.autograd.backward(out.float().sum())
 
-        return work
+        return Replay(work) if self.recorded else work
 
 
 def memory(device: torch.device) -> str:
@@ -110,9 +112,9 @@ def print_parts(fast: Fast, watch: Stopwatch, time: float, repeats: int) -> None
     def learn_again() -> None:
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-        learn(fast.model, fast.optimizer, fast.schedule, fast.config.train.clip)
+        learn(fast.model, fast.optimizer, fast.config.train.clip)
 
-    works["optimiser"] = learn_again
+    works["optimiser"] = Replay(learn_again) if fast.recorded else learn_again
     for name, row in watch.alternately(works, repeats).items():
         print(f"  {name:<17}{row * 1e3:>10.1f} ms {100 * row / time:>6.1f} %")
 
@@ -128,8 +130,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument("--no-baseline", action="store_true")
+    parser.add_argument("--no-recording", action="store_true", help="start each kernel anew")
     parser.add_argument("--no-parts", action="store_true")
-    parser.add_argument("--channels-last", action="store_true", help="colours beside each other")
+    parser.add_argument(
+        "--channels-last", action="store_true", help="on every device, in every part"
+    )
     parser.add_argument("--cpu-time", action="store_true", help="of one thread, not the wall's")
     measure(parser.parse_args())
 
@@ -143,6 +148,8 @@ def measure(asked: argparse.Namespace) -> None:
     model = made_model(asked.preset, config).to(device)
     if asked.channels_last:
         model.to(memory_format=torch.channels_last)
+    else:
+        prefer_channels_last(model)
     batch = made_batch(config, model.text_encoder.model.config.vocab_size, size).to(device)
     print(f"{asked.preset}, batch {size}, {describe(device)}")
     works: dict[str, Work] = {}
@@ -150,7 +157,7 @@ def measure(asked: argparse.Namespace) -> None:
         slow, longest = plain(model), padded(batch, config.data.text_tokens)
         optimizer = plain_optimizer(slow, config.train)
         works["plain"] = lambda: plain_step(slow, optimizer, longest, config.train.clip)
-    fast = Fast(model, config, batch)
+    fast = Fast(model, config, batch, recorded=not asked.no_recording)
     times = watch.alternately({"fast": fast.step, **works}, asked.repeats)
     print_step(fast, watch, times["fast"], size)
     print(f"at most {memory(device)}, all that was measured together")

@@ -39,7 +39,8 @@ def step_times(asked: argparse.Namespace, worker: Worker) -> list[float]:
     for _ in range(asked.repeats + 2):
         began = time.perf_counter()
         torch.autograd.backward(wrapped(batch).total)
-        learn(model, optimizer, schedule, config.train.clip)
+        learn(model, optimizer, config.train.clip)
+        schedule.step()
         times.append(time.perf_counter() - began)
     return times[2:]
 

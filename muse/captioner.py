@@ -34,6 +34,21 @@ class Captioned:
     """The doubly stochastic term of equation 14 without lambda, (B,)."""
 
 
+def lstm(gates: Tensor, more: Tensor, cell: Tensor) -> State:
+    """Keep, write and show by the two halves of the gates' sums, each (B, 4 L), in float32.
+
+    float32 also under bf16: the cell sums up many small steps.
+    """
+    with torch.autocast(gates.device.type, enabled=False):
+        if gates.is_cuda:  # one kernel of torch's own LSTM for the dozen below
+            fused = torch.ops.aten._thnn_fused_lstm_cell
+            hidden, cell, _ = fused(gates.float(), more.float(), cell)
+            return hidden, cell
+        write, keep, new, show = (gates.float() + more.float()).chunk(4, dim=1)
+        cell = keep.sigmoid() * cell + write.sigmoid() * new.tanh()
+        return show.sigmoid() * cell.tanh(), cell
+
+
 class Captioner(nn.Module):
     """Foretells a tweet's sub-words from its picture; [CLS] starts and [SEP] ends a caption."""
 
@@ -44,13 +59,13 @@ class Captioner(nn.Module):
         self.embedding = nn.Embedding(vocabulary, config.embedding)
         self.first_state = nn.Linear(width, 2 * hidden)  # h and c from the mean image token
         self.image_key = nn.Linear(width, config.attention)
-        self.state_key = nn.Linear(hidden, config.attention)
         self.score = nn.Linear(config.attention, 1, bias=False)  # softmax would ignore a bias
-        self.f_beta = nn.Linear(hidden, width)
+        # All that is read from the state in one product: its key, f_beta, its share of the gates.
+        self.sizes = [config.attention, width, 4 * hidden]
+        self.of_state = nn.Linear(hidden, sum(self.sizes))
         # The LSTM's four gates in three parts, so that the words' share leaves the loop.
-        self.gates_of_word = nn.Linear(config.embedding, 4 * hidden)
+        self.gates_of_word = nn.Linear(config.embedding, 4 * hidden, bias=False)
         self.gates_of_image = nn.Linear(width, 4 * hidden, bias=False)
-        self.gates_of_state = nn.Linear(hidden, 4 * hidden, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.to_vocabulary = nn.Linear(hidden, vocabulary)
         # Small and even: the first guess is near uniform, log V nats a sub-word.
@@ -109,16 +124,13 @@ class Captioner(nn.Module):
         self, word: Tensor, image_tokens: Tensor, keys: Tensor, state: State
     ) -> tuple[State, Tensor]:
         """Look at the image, then read one word: the new state and the look alpha (B, P)."""
-        hidden, cell = state
-        compared = torch.relu(keys + self.state_key(hidden)[:, None])  # (B, P, A)
+        state_key, f_beta, of_state = self.of_state(state[0]).split(self.sizes, dim=1)
+        compared = torch.relu(keys + state_key[:, None])  # (B, P, A)
         look = self.score(compared).squeeze(2).softmax(dim=1)  # (B, P), equation 5
         context = torch.bmm(look[:, None], image_tokens).squeeze(1)  # (B, D), equation 13
-        context = self.f_beta(hidden).sigmoid() * context  # section 4.2.1: the gate beta
-        gates = word + self.gates_of_image(context) + self.gates_of_state(hidden)  # (B, 4 L)
-        # float32 also under bf16: the cell sums up many small steps.
-        keep, write, show, new = gates.float().chunk(4, dim=1)
-        cell = keep.sigmoid() * cell + write.sigmoid() * new.tanh()
-        return (show.sigmoid() * cell.tanh(), cell), look
+        context = f_beta.sigmoid() * context  # section 4.2.1: the gate beta
+        gates = word + self.gates_of_image(context)  # (B, 4 L)
+        return lstm(gates, of_state, state[1]), look
 
     def _nats(self, hidden: Tensor, targets: Tensor, is_target: Tensor) -> Tensor:
         """Cross-entropy in float32, 0 on padding, (B, T).

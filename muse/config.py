@@ -274,6 +274,9 @@ class TrainConfig(Frozen):
     precision: Precision = "auto"
     """bf16 autocast where the device has it and gains by it (auto), or as said."""
 
+    record_steps: bool = True
+    """On one GPU, record a step as a CUDA graph and replay it; off where that fails."""
+
     seed: NonNegativeInt = 0
     """Seed of weights, order, dropout and noise."""
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from muse.config import MuseConfig
+from muse.model import Muse
 
 CPU = torch.device("cpu")
 
@@ -64,3 +65,9 @@ def together(model: nn.Module, worker: Worker) -> nn.Module:
         broadcast_buffers=False,  # batch statistics are shared once an epoch, by muse/train.py
         gradient_as_bucket_view=True,  # no copy between gradients and what is sent
     )
+
+
+def prefer_channels_last(model: Muse) -> None:
+    """On a GPU, keep a pixel's channels side by side, as its convolutions want them."""
+    if next(model.parameters()).is_cuda:
+        model.image_encoder.to(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ from muse.config import MuseConfig
 from muse.cross_transformer import CrossTransformer
 from muse.encoders import ImageEncoder, TextEncoder
 from muse.heads import EntityHead, SentimentHead
+from muse.lanes import Lane
 from muse.logistic_mixture import bits_per_dim
 from muse.pixelcnn import PixelCNN
 
@@ -85,6 +86,7 @@ class Muse(nn.Module):
         """
         super().__init__()
         self.config, self.labels = config, tuple(labels)
+        self.side_by_side = False  # set where it gains, and where nothing is shared by two lanes
         pooler = config.parity.condition_on_pooler and config.loss.beta > 0
         self.text_encoder = TextEncoder(text_model, pooler=pooler)
         width = self.text_encoder.width
@@ -126,12 +128,21 @@ class Muse(nn.Module):
 
     def forward(self, batch: Batch) -> Losses:
         """L = L_task + alpha L_it + beta L_ti, every term a mean per sample."""
-        text, pooled = self.text_encoder(batch.token_ids, batch.is_token)  # (B, S, D), (B, D)
+        by_text, by_image = (Lane(batch.image.device, on=self.side_by_side) for _ in range(2))
+        by_text.fork()
+        with by_text.beside():
+            text, pooled = self.text_encoder(batch.token_ids, batch.is_token)  # (B, S, D), (B, D)
         image = self.image_encoder(batch.image)  # (B, P, D)
+        by_image.fork(image)
+        by_text.join(text)
         scores = self.head.scores(self._fuse(text, image, batch), batch)
         task = self._task_loss(scores, batch)
-        caption = self._caption_loss(image, batch)
-        painted = self._image_loss(text, pooled, batch)
+        with by_image.beside():
+            caption = self._caption_loss(image, batch)
+        with by_text.beside():
+            painted = self._image_loss(text, pooled, batch)
+        by_image.join(caption)
+        by_text.join(painted)
         weights = self.config.loss
         total = task + weights.alpha * caption + weights.beta * painted
         return Losses(total, task.detach(), caption.detach(), painted.detach())

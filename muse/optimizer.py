@@ -1,5 +1,6 @@
 """AdamW with two learning rates, and their linear rise and fall."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
@@ -16,7 +17,10 @@ def crf_parameters(model: nn.Module) -> set[nn.Parameter]:
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
-    """AdamW over what is trained; vectors (biases, normalisation, cls) do not decay."""
+    """AdamW over what is trained; vectors (biases, normalisation, cls) do not decay.
+
+    On a GPU the learning rates are tensors there: a recorded step reads them anew.
+    """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     crf = crf_parameters(model)
     for parameter in model.parameters():
@@ -24,11 +28,17 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
             rate = config.crf_learning_rate if parameter in crf else config.learning_rate
             decay = config.weight_decay if parameter.squeeze().ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
+    device = next(model.parameters()).device
+    on_gpu = device.type == "cuda"
     settings = [
-        {"params": group, "lr": rate, "weight_decay": decay}
+        {
+            "params": group,
+            "lr": torch.tensor(rate, device=device) if on_gpu else rate,
+            "weight_decay": decay,
+        }
         for (rate, decay), group in groups.items()
     ]
-    return AdamW(settings, fused=True)
+    return AdamW(settings, fused=True, capturable=on_gpu)
 
 
 def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaLR:
@@ -42,7 +52,7 @@ def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaL
     return LambdaLR(optimizer, factor)
 
 
-def learn(model: nn.Module, optimizer: AdamW, schedule: LambdaLR, clip: float) -> Tensor:
+def learn(model: nn.Module, optimizer: AdamW, clip: float) -> Tensor:
     """Move the weights along their gradients, which are clipped and then gone.
 
     Returns:
@@ -50,6 +60,5 @@ def learn(model: nn.Module, optimizer: AdamW, schedule: LambdaLR, clip: float) -
     """
     norm = clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
-    schedule.step()
     optimizer.zero_grad(set_to_none=True)
     return norm

@@ -9,6 +9,7 @@ Shapes: B batch, C condition, F filters, h x w pixels at the resolution in hand,
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,31 +22,39 @@ from muse.logistic_mixture import sample, to_pixels
 Features = tuple[Tensor, Tensor]
 """`above` and `before`, each (B, F, h, w)."""
 
-MakeConvolution = Callable[[int, int], nn.Module]
+MakeConvolution = Callable[..., nn.Module]
 
 # Padding is (left, right, top, bottom); a negative number cuts off.
 SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 1, -1), (1, -1, 0, 0)
 
 
 def down(
-    channels: int, filters: int, size: tuple[int, int] = (2, 3), stride: int = 1
+    channels: int,
+    filters: int,
+    size: tuple[int, int] = (2, 3),
+    stride: int = 1,
+    bias: bool = True,
 ) -> nn.Sequential:
     """A convolution that sees its own row, to both sides, and the rows above it."""
     rows, columns = size
     padding = (columns // 2, columns // 2, rows - 1, 0)
     return nn.Sequential(
-        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride))
+        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride, bias=bias))
     )
 
 
 def down_right(
-    channels: int, filters: int, size: tuple[int, int] = (2, 2), stride: int = 1
+    channels: int,
+    filters: int,
+    size: tuple[int, int] = (2, 2),
+    stride: int = 1,
+    bias: bool = True,
 ) -> nn.Sequential:
     """A convolution that sees itself, what is left of it, and what is above those."""
     rows, columns = size
     padding = (columns - 1, 0, rows - 1, 0)
     return nn.Sequential(
-        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride))
+        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride, bias=bias))
     )
 
 
@@ -56,9 +65,28 @@ def enlarge(filters: int, size: tuple[int, int], cut: tuple[int, int, int, int])
     return nn.Sequential(spread, nn.ZeroPad2d(cut))
 
 
+class ConcatElu(torch.autograd.Function):
+    """ELU of the features and of their negative; its gradient needs nothing but the result."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        both = functional.elu(torch.cat([features, -features], dim=1), inplace=True)
+        ctx.save_for_backward(both)
+        return both
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (both,) = ctx.saved_tensors
+        inner = torch.ops.aten.elu_backward(grad, 1, 1, 1, True, both)  # True: of the result
+        positive, negative = inner.chunk(2, dim=1)
+        difference: Tensor = positive - negative
+        return difference
+
+
 def concat_elu(features: Tensor) -> Tensor:
     """ELU of the features and of their negative, (B, F, h, w) to (B, 2 F, h, w)."""
-    return functional.elu(torch.cat([features, -features], dim=1))
+    both: Tensor = ConcatElu.apply(features)
+    return both
 
 
 class GatedBlock(nn.Module):
@@ -80,8 +108,8 @@ class GatedBlock(nn.Module):
         self.enter = make(2 * filters, filters)
         self.skip = weight_norm(nn.Conv2d(2 * skip, filters, 1)) if skip else None
         self.dropout = nn.Dropout2d(config.dropout)
-        self.leave = make(2 * filters, 2 * filters)
-        self.condition = nn.Linear(condition, 2 * filters, bias=False)
+        self.leave = make(2 * filters, 2 * filters, bias=False)  # the condition brings it
+        self.condition = nn.Linear(condition, 2 * filters)
         nn.init.normal_(self.condition.weight, std=0.05)
 
     def forward(self, features: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:

@@ -228,11 +228,16 @@ class Split:
         pixels, small = (torch.tensor(np.asarray(array), device=device) for array in both)
         return replace(self, pixels=pixels, small_pixels=small)
 
-    def batch(self, indices: Sequence[int] | NDArray[np.integer[Any]]) -> Batch:
-        """These tweets as tensors, padded to the longest of them; pictures where `pixels` are."""
+    def batch(self, indices: Sequence[int] | NDArray[np.integer[Any]], multiple: int = 1) -> Batch:
+        """These tweets as tensors, the pictures where `pixels` are.
+
+        Padded to the longest of them, or, where the split's own longest allows, to the next
+        `multiple`, sub-words and words alike.
+        """
         rows = np.asarray(indices, dtype=np.int64)
         lengths, kept = self.lengths[rows, None], self.words_kept[rows, None]
-        longest, most = int(lengths.max()), int(kept.max())
+        longest = min(rounded_up(lengths.max(), multiple), self.token_ids.shape[1])
+        most = min(rounded_up(kept.max(), multiple), self.word_starts.shape[1])
         target = self.target[rows] if self.target.ndim == 1 else self.target[rows, :most]
         return Batch(
             token_ids=integers(self.token_ids[rows, :longest]),
@@ -243,6 +248,11 @@ class Split:
             is_word=torch.from_numpy(np.arange(most) < kept),
             target=integers(target),
         )
+
+
+def rounded_up(number: int, multiple: int) -> int:
+    """The least multiple that is not below a number."""
+    return -(-int(number) // multiple) * multiple
 
 
 def shown(pixels: Pixels | Tensor, places: Ints) -> Tensor:

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from muse.batch import Losses
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
-from muse.device import Worker, autocast, fits, together, wants_bf16
+from muse.device import Worker, autocast, fits, prefer_channels_last, together, wants_bf16
 from muse.encoders import build_text_model
 from muse.evaluate import evaluate
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule, learn
+from muse.optimizer import build_optimizer, build_schedule
+from muse.step import RecordedStep, Step
 from muse.tensors import Split, Tensors
 
 Report = Callable[[dict[str, float]], bool]
@@ -28,6 +28,10 @@ Report = Callable[[dict[str, float]], bool]
 
 CHECK_EVERY = 50
 """Steps between two looks at whether the loss is finite: each look waits for the device."""
+
+
+LENGTHS = 16
+"""Recorded batches are padded to a multiple of so many sub-words, so that few shapes come."""
 
 
 class DivergedError(RuntimeError):
@@ -52,6 +56,7 @@ class Run:
     wrapped: nn.Module
     optimizer: AdamW
     schedule: LambdaLR
+    step: Step | RecordedStep
     bf16: bool
     epoch: int = 0
     best: float = float("-inf")
@@ -89,12 +94,20 @@ def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
     if fits(tensors.picture_bytes, worker.device):
         tensors = tensors.resident(worker.device)
     model = build_model(config, tensors).to(worker.device)
+    prefer_channels_last(model)
     wrapped = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)
     schedule = build_schedule(optimizer, config.train, steps)
     bf16 = wants_bf16(config, worker.device, model.text_encoder.width)
-    return Run(config, tensors, worker, model, wrapped, optimizer, schedule, bf16)
+    step = Step(wrapped, optimizer, config.train.clip, bf16=bf16)
+    taken = RecordedStep(step, model) if records(config, worker) else step
+    return Run(config, tensors, worker, model, wrapped, optimizer, schedule, taken, bf16)
+
+
+def records(config: MuseConfig, worker: Worker) -> bool:
+    """Whether steps are recorded; DDP's exchange of gradients would not be in the recording."""
+    return config.train.record_steps and worker.device.type == "cuda" and worker.world == 1
 
 
 def epoch_order(split: Split, config: MuseConfig, epoch: int, world: int) -> Iterator[Tensor]:
@@ -113,15 +126,12 @@ def train_step(run: Run, indices: Tensor) -> Tensor:
     """
     worker = run.worker
     mine = indices[worker.rank :: worker.world]
-    batch = run.tensors.splits["train"].batch(mine.numpy()).to(worker.device)
-    with run.autocast():
-        losses: Losses = run.wrapped(batch)
+    multiple = LENGTHS if isinstance(run.step, RecordedStep) else 1
+    batch = run.tensors.splits["train"].batch(mine.numpy(), multiple).to(worker.device)
     # Workers average their gradients: a share counts as much as it has tweets.
-    share = len(mine) * worker.world / len(indices)
-    torch.autograd.backward(losses.total * share)
-    norm = learn(run.model, run.optimizer, run.schedule, run.config.train.clip)
-    parts = (losses.total.detach(), losses.task, losses.caption, losses.image)
-    return torch.stack([*(part.float() * share for part in parts), norm.float()])
+    figures = run.step(batch, share=len(mine) * worker.world / len(indices))
+    run.schedule.step()
+    return figures
 
 
 def mean_over_workers(sums: Tensor, worker: Worker) -> Tensor:

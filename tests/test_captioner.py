@@ -35,11 +35,10 @@ def captions() -> tuple[Tensor, Tensor, Tensor]:
 def lstm_cell(captioner: Captioner) -> nn.LSTMCell:
     """torch's own cell with our weights."""
     cell = nn.LSTMCell(4 + WIDTH, 5)
-    order = torch.cat([torch.arange(5) + 5 * gate for gate in (1, 0, 3, 2)])  # theirs: i f g o
     word, image = captioner.gates_of_word, captioner.gates_of_image
-    cell.weight_ih.data = torch.cat([word.weight, image.weight], dim=1)[order].detach()
-    cell.weight_hh.data = captioner.gates_of_state.weight[order].detach()
-    cell.bias_ih.data = word.bias[order].detach()
+    cell.weight_ih.data = torch.cat([word.weight, image.weight], dim=1).detach()
+    cell.weight_hh.data = captioner.of_state.weight[-4 * 5 :].detach()
+    cell.bias_ih.data = captioner.of_state.bias[-4 * 5 :].detach()
     nn.init.zeros_(cell.bias_hh)
     return cell
 
@@ -50,16 +49,15 @@ def loss_by_hand(captioner: Captioner, image: Tensor, ids: list[int]) -> tuple[f
     hidden, memory = captioner.first_state(image.mean(dim=0)).split(5)
     nats, seen = [], torch.zeros(len(image))
     for word, following in pairwise(ids):
+        state_key, f_beta, _ = captioner.of_state(hidden).split(captioner.sizes)
         scores = [
-            captioner.score(
-                torch.relu(captioner.image_key(patch) + captioner.state_key(hidden))
-            ).item()
+            captioner.score(torch.relu(captioner.image_key(patch) + state_key)).item()
             for patch in image
         ]
         look = torch.tensor(scores).softmax(dim=0)
         seen += look
         context = sum(alpha * patch for alpha, patch in zip(look, image, strict=True))
-        context = torch.sigmoid(captioner.f_beta(hidden)) * context
+        context = torch.sigmoid(f_beta) * context
         entry = torch.cat([captioner.embedding.weight[word], context])
         hidden, memory = cell(entry[None], (hidden[None], memory[None]))
         hidden, memory = hidden[0], memory[0]

@@ -29,7 +29,8 @@ def losses_of_the_fast(model: Muse, config: MuseConfig, task: str, steps: int) -
     for _ in range(steps):
         loss = model(small_batch(task)).total
         torch.autograd.backward(loss)
-        learn(model, optimizer, schedule, config.train.clip)
+        learn(model, optimizer, config.train.clip)
+        schedule.step()
         losses.append(loss.item())
     return losses
 
@@ -76,7 +77,8 @@ def test_a_step_waits_for_nothing_on_its_device(task: str) -> None:
     with Waits() as waits:
         losses = model(batch)
         torch.autograd.backward(losses.total)
-        learn(model, optimizer, schedule, config.train.clip)
+        learn(model, optimizer, config.train.clip)
+        schedule.step()
     with Waits() as control:
         losses.total.item()
 
