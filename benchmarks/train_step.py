@@ -37,7 +37,7 @@ class Fast:
         self.bf16 = wants_bf16(config, self.device, model.text_encoder.width)
         self.recorded = recorded and self.device.type == "cuda"
         usual = Step(model, self.optimizer, config.train.clip, bf16=self.bf16)
-        self.taken = RecordedStep(usual, model) if self.recorded else usual
+        self.taken = RecordedStep(usual, model, len(batch)) if self.recorded else usual
 
     def step(self) -> None:
         """One whole step."""

@@ -277,6 +277,9 @@ class TrainConfig(Frozen):
     record_steps: bool = True
     """On one GPU, record a step as a CUDA graph and replay it; off where that fails."""
 
+    compile: bool = True
+    """In recorded steps, let torch.compile make kernels of chains of elementwise operations."""
+
     seed: NonNegativeInt = 0
     """Seed of weights, order, dropout and noise."""
 

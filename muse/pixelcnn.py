@@ -16,46 +16,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from muse.chains import Padding, compiled, concat_elu, gate, written_out
 from muse.config import PainterConfig
 from muse.logistic_mixture import sample, to_pixels
 
 Features = tuple[Tensor, Tensor]
 """`above` and `before`, each (B, F, h, w)."""
 
-MakeConvolution = Callable[..., nn.Module]
-
 # Padding is (left, right, top, bottom); a negative number cuts off.
-SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 1, -1), (1, -1, 0, 0)
+NONE, SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 0, 0), (0, 0, 1, -1), (1, -1, 0, 0)
 
 
-def down(
-    channels: int,
-    filters: int,
-    size: tuple[int, int] = (2, 3),
-    stride: int = 1,
-    bias: bool = True,
-) -> nn.Sequential:
+class Causal(nn.Module):
+    """A convolution over what its padding lets it see."""
+
+    def __init__(self, convolution: nn.Conv2d, padding: Padding) -> None:
+        super().__init__()
+        self.padding = padding
+        self.convolution = weight_norm(convolution)
+
+    def forward(self, features: Tensor) -> Tensor:
+        seen: Tensor = self.convolution(functional.pad(features, self.padding))
+        return seen
+
+
+def down(channels: int, filters: int, size: tuple[int, int] = (2, 3), **more: Any) -> Causal:
     """A convolution that sees its own row, to both sides, and the rows above it."""
     rows, columns = size
     padding = (columns // 2, columns // 2, rows - 1, 0)
-    return nn.Sequential(
-        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride, bias=bias))
-    )
+    return Causal(nn.Conv2d(channels, filters, size, **more), padding)
 
 
-def down_right(
-    channels: int,
-    filters: int,
-    size: tuple[int, int] = (2, 2),
-    stride: int = 1,
-    bias: bool = True,
-) -> nn.Sequential:
+def down_right(channels: int, filters: int, size: tuple[int, int] = (2, 2), **more: Any) -> Causal:
     """A convolution that sees itself, what is left of it, and what is above those."""
     rows, columns = size
     padding = (columns - 1, 0, rows - 1, 0)
-    return nn.Sequential(
-        nn.ZeroPad2d(padding), weight_norm(nn.Conv2d(channels, filters, size, stride, bias=bias))
-    )
+    return Causal(nn.Conv2d(channels, filters, size, **more), padding)
 
 
 def enlarge(filters: int, size: tuple[int, int], cut: tuple[int, int, int, int]) -> nn.Sequential:
@@ -65,35 +61,11 @@ def enlarge(filters: int, size: tuple[int, int], cut: tuple[int, int, int, int])
     return nn.Sequential(spread, nn.ZeroPad2d(cut))
 
 
-class ConcatElu(torch.autograd.Function):
-    """ELU of the features and of their negative; its gradient needs nothing but the result."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        both = functional.elu(torch.cat([features, -features], dim=1), inplace=True)
-        ctx.save_for_backward(both)
-        return both
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (both,) = ctx.saved_tensors
-        inner = torch.ops.aten.elu_backward(grad, 1, 1, 1, True, both)  # True: of the result
-        positive, negative = inner.chunk(2, dim=1)
-        difference: Tensor = positive - negative
-        return difference
-
-
-def concat_elu(features: Tensor) -> Tensor:
-    """ELU of the features and of their negative, (B, F, h, w) to (B, 2 F, h, w)."""
-    both: Tensor = ConcatElu.apply(features)
-    return both
-
-
 class GatedBlock(nn.Module):
     """A residual block that lets each channel through by a gate which knows the condition."""
 
     def __init__(
-        self, make: MakeConvolution, config: PainterConfig, condition: int, skip: int = 0
+        self, make: Callable[..., Causal], config: PainterConfig, condition: int, skip: int = 0
     ) -> None:
         """Build one block.
 
@@ -105,6 +77,7 @@ class GatedBlock(nn.Module):
         """
         super().__init__()
         filters = config.filters
+        self.fuse = False  # whether what lies between convolutions is compiled
         self.enter = make(2 * filters, filters)
         self.skip = weight_norm(nn.Conv2d(2 * skip, filters, 1)) if skip else None
         self.dropout = nn.Dropout2d(config.dropout)
@@ -114,12 +87,13 @@ class GatedBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
         """Map (B, F, h, w) to the same shape, given (B, C) and, if any, (B, skip, h, w)."""
-        inner = self.enter(concat_elu(features))
+        elu, through = (compiled(written_out), compiled(gate)) if self.fuse else (concat_elu, gate)
+        inner = self.enter.convolution(elu(features, None, self.enter.padding))
         if self.skip is not None and skip is not None:
-            inner = inner + self.skip(concat_elu(skip))
-        inner = self.leave(self.dropout(concat_elu(inner)))  # (B, 2 F, h, w)
-        inner = inner + self.condition(condition)[..., None, None]
-        return features + functional.glu(inner, dim=1)
+            inner = inner + self.skip(elu(skip, None, NONE))
+        kept = self.dropout(inner.new_ones(len(inner), 2 * inner.shape[1], 1, 1))
+        inner = self.leave.convolution(elu(inner, kept, self.leave.padding))  # (B, 2 F, h, w)
+        return through(features, inner, self.condition(condition))
 
 
 class Pair(nn.Module):
@@ -202,8 +176,16 @@ class PixelCNN(nn.Module):
             parameters: Tensor = self.out(functional.elu(before.float()))
         return parameters
 
+    def fuse(self, on: bool) -> None:
+        """Compile what lies between convolutions, or leave it as it is written."""
+        for module in self.modules():
+            if isinstance(module, GatedBlock):
+                module.fuse = on
+
     def _start(self, image: Tensor) -> Features:
         framed = torch.cat([image, torch.ones_like(image[:, :1])], dim=1)  # (B, 4, h, w)
+        if framed.is_cuda:  # all convolutions follow: a pixel's channels side by side
+            framed = framed.contiguous(memory_format=torch.channels_last)
         return self.above(framed), self.row_above(framed) + self.left(framed)
 
     def _go_down(self, features: Features, condition: Tensor) -> list[Features]:

@@ -4,7 +4,6 @@ At the authors' sizes a step is some ten thousand small kernels. Started one by 
 CPU busy for longer than the GPU needs for them; a CUDA graph starts them all at once.
 """
 
-from collections import Counter
 from dataclasses import dataclass, fields
 
 import torch
@@ -12,13 +11,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from muse.batch import Batch, Losses
+from muse.chains import compiles
 from muse.device import autocast
 from muse.model import Muse
 from muse.optimizer import learn
-
-USUAL_STEPS = 2
-"""Steps of a shape before it is recorded: in the first ones libraries choose their kernels, and a
-shape that hardly ever comes is not worth a recording."""
 
 Shape = tuple[torch.Size, ...]
 
@@ -74,29 +70,38 @@ class Recording:
 class RecordedStep:
     """Takes the steps that a `Step` takes, on one GPU, without starting each kernel anew."""
 
-    def __init__(self, step: Step, model: Muse) -> None:
+    def __init__(self, step: Step, model: Muse, size: int) -> None:
         """Record the steps of a model, and let its parts run side by side in them.
 
         Args:
             step: as usual.
             model: what it trains.
+            size: tweets of a whole batch; a smaller one, an epoch's last, is not worth a recording.
         """
-        # The projection that both decoders share would be read by two streams at once.
+        self.step, self.model, self.size = step, model, size
+        # The projection that both decoders may share would be read by two streams at once.
         model.side_by_side = not model.config.parity.shared_projection
-        self.step = step
-        self.seen: Counter[Shape] = Counter()
+        self.fuse = model.config.train.compile and compiles(next(model.parameters()).device)
+        self.seen: set[Shape] = set()
         self.recordings: dict[Shape, Recording] = {}
         self.pool = torch.cuda.graph_pool_handle()  # one after another: they share their memory
 
     def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
         """Take one step; as `Step`, with the share of the only worker."""
+        whole = len(batch) == self.size
+        self._fuse(whole)
         shape = tuple(getattr(batch, field.name).shape for field in fields(Batch))
-        self.seen[shape] += 1
-        if self.seen[shape] <= USUAL_STEPS:
+        if not whole or shape not in self.seen:  # in the first step libraries choose their kernels
+            self.seen.add(shape)
             return self.step(batch, share)
         if shape not in self.recordings:
             self.recordings[shape] = self._record(batch)
         return self.recordings[shape].replay(batch)
+
+    def _fuse(self, whole: bool) -> None:
+        """Compile for whole batches only: kernels for another size would take as long again."""
+        if self.model.painter is not None:
+            self.model.painter.fuse(self.fuse and whole)
 
     def _record(self, batch: Batch) -> Recording:
         """Write a step down without taking it."""

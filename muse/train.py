@@ -101,7 +101,8 @@ def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
     schedule = build_schedule(optimizer, config.train, steps)
     bf16 = wants_bf16(config, worker.device, model.text_encoder.width)
     step = Step(wrapped, optimizer, config.train.clip, bf16=bf16)
-    taken = RecordedStep(step, model) if records(config, worker) else step
+    size = config.train.batch_size
+    taken = RecordedStep(step, model, size) if records(config, worker) else step
     return Run(config, tensors, worker, model, wrapped, optimizer, schedule, taken, bf16)
 
 
