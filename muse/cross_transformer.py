@@ -92,8 +92,11 @@ def exchange(own: Tensor, picked: Tensor, lent: Tensor, residual: bool = True) -
     Returns:
         The changed stream, (B, T, D); `own` itself stays as it is.
     """
-    given = own + lent[:, None] if residual else lent[:, None].to(own.dtype)
-    return torch.where(picked[..., None], given, own)
+    if not residual:
+        return torch.where(picked[..., None], lent[:, None].to(own.dtype), own)
+    share = picked[..., None].to(own.dtype)  # 1 or 0, (B, T, 1)
+    with torch.autocast(own.device.type, enabled=False):  # one pass over the tokens, exact
+        return torch.baddbmm(own, share, lent[:, None].to(own.dtype))
 
 
 def without_cls(is_token: Tensor) -> Tensor:
@@ -106,8 +109,11 @@ def without_cls(is_token: Tensor) -> Tensor:
 def mean_token(stream: Stream, with_cls: bool) -> Tensor:
     """Average a stream's tokens without padding, and without cls unless told (B, D)."""
     counted = stream.is_token if with_cls else without_cls(stream.is_token)
-    total = stream.tokens.masked_fill(~counted[..., None], 0).sum(dim=1)  # (B, D)
-    return total / counted.sum(dim=1, keepdim=True).clamp(min=1)  # 1: no token, no NaN
+    # As a product, it reads the tokens once and copies none.
+    share = counted / counted.sum(dim=1, keepdim=True).clamp(min=1)  # (B, T); 1: no token, no NaN
+    with torch.autocast(stream.tokens.device.type, enabled=False):
+        mean = torch.bmm(share[:, None].to(stream.tokens.dtype), stream.tokens)  # (B, 1, D)
+    return mean.squeeze(1)
 
 
 def changed(before: Stream, after: Stream) -> Tensor:

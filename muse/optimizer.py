@@ -34,6 +34,7 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
         {
             "params": group,
             "lr": torch.tensor(rate, device=device) if on_gpu else rate,
+            "initial_lr": rate,  # the schedule starts from it, and it is exact
             "weight_decay": decay,
         }
         for (rate, decay), group in groups.items()

@@ -7,6 +7,7 @@ import torch
 from small_muse import small_config, small_tensors, without_dropout
 from torch import Tensor
 
+from muse.applied import fingerprint, verify
 from muse.device import Worker
 from muse.step import RecordedStep
 from muse.tensors import Tensors
@@ -53,6 +54,15 @@ def test_recorded_steps_draw_anew_each_time(tmp_path: Path) -> None:
     losses = [train_step(run, indices)[0].item() for _ in range(6)]
 
     assert len(set(losses)) == 6
+
+
+@on_a_gpu
+def test_what_is_built_on_a_gpu_is_what_was_asked(tmp_path: Path) -> None:
+    config = small_config()
+    run = start_run(config, small_tensors(config, tmp_path), Worker(torch.device("cuda")))
+    asked = config.model_dump(mode="json")
+
+    assert verify(run, asked, fingerprint(asked)) == fingerprint(asked)
 
 
 @pytest.mark.parametrize("task", ["mner", "msa"])
