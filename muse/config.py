@@ -196,7 +196,10 @@ class PainterConfig(Frozen):
     """Text-to-image generation, conditional PixelCNN++."""
 
     blocks: PositiveInt = 5
-    """Gated residual blocks in each of the three resolutions."""
+    """Gated residual blocks in each resolution."""
+
+    resolutions: Annotated[int, Field(ge=1, le=3)] = 3
+    """Each after the first has half the sides of the one before; fewer do for small pictures."""
 
     filters: PositiveInt = 80
     """Channels."""

@@ -135,7 +135,7 @@ class PixelCNN(nn.Module):
 
     def __init__(self, config: PainterConfig, condition: int) -> None:
         super().__init__()
-        filters, blocks = config.filters, config.blocks
+        filters, blocks, halvings = config.filters, config.blocks, config.resolutions - 1
 
         def pairs(count: int, shortcut: bool) -> nn.ModuleList:
             return nn.ModuleList(Pair(config, condition, shortcut) for _ in range(count))
@@ -144,19 +144,20 @@ class PixelCNN(nn.Module):
         self.above = nn.Sequential(down(4, filters), nn.ZeroPad2d(SHIFT_DOWN))
         self.row_above = nn.Sequential(down(4, filters, (1, 3)), nn.ZeroPad2d(SHIFT_DOWN))
         self.left = nn.Sequential(down_right(4, filters, (2, 1)), nn.ZeroPad2d(SHIFT_RIGHT))
-        self.descent = nn.ModuleList(pairs(blocks, shortcut=False) for _ in range(3))
+        self.descent = nn.ModuleList(pairs(blocks, shortcut=False) for _ in range(1 + halvings))
         self.shrink = nn.ModuleList(
             Both(down(filters, filters, stride=2), down_right(filters, filters, stride=2))
-            for _ in range(2)
+            for _ in range(halvings)
         )
         # One more after each doubling, for the shortcut from before the halving.
-        self.ascent = nn.ModuleList(pairs(blocks + extra, shortcut=True) for extra in (0, 1, 1))
+        more = [0] + [1] * halvings
+        self.ascent = nn.ModuleList(pairs(blocks + extra, shortcut=True) for extra in more)
         self.grow = nn.ModuleList(
             Both(
                 enlarge(filters, (2, 3), cut=(-1, 0, 0, 0)),
                 enlarge(filters, (2, 2), cut=(0, 0, 0, 0)),
             )
-            for _ in range(2)
+            for _ in range(halvings)
         )
         self.out = weight_norm(nn.Conv2d(filters, 10 * config.mixtures, 1))
 
@@ -189,7 +190,7 @@ class PixelCNN(nn.Module):
         return self.above(framed), self.row_above(framed) + self.left(framed)
 
     def _go_down(self, features: Features, condition: Tensor) -> list[Features]:
-        """Halve the resolution twice and keep every state on the way."""
+        """Halve the resolution, once or twice, and keep every state on the way."""
         kept = [features]
         for level, pairs in enumerate(self.descent):
             if level > 0:
@@ -199,7 +200,7 @@ class PixelCNN(nn.Module):
         return kept
 
     def _go_up(self, kept: list[Features], condition: Tensor) -> Features:
-        """Double the resolution twice, with every kept state as a shortcut, last one first."""
+        """Double the resolution again, with every kept state as a shortcut, last one first."""
         features = kept.pop()
         for level, pairs in enumerate(self.ascent):
             if level > 0:

@@ -6,12 +6,13 @@ Preset = Literal["tiny", "small", "full"]
 
 PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     "tiny": {
-        "data": {"text_tokens": 24, "image_size": 32, "small_image_size": 8},
+        # Every part of the model, but a step of it costs little more than its thousands of calls.
+        "data": {"text_tokens": 24, "image_size": 16, "small_image_size": 8},
         "text": {"weights": None, "layers": 2, "width": 64, "heads": 4},
-        "image": {"depth": 18, "weights": None, "stages": 2, "grid": 4, "frozen_stages": 0},
-        "cross": {"layers": 4, "heads": 4, "feedforward": 128, "eta": 4},
+        "image": {"depth": 18, "weights": None, "stages": 1, "grid": 3, "frozen_stages": 0},
+        "cross": {"layers": 4, "heads": 4, "feedforward": 64, "eta": 4},
         "captioner": {"width": 64, "embedding": 64, "attention": 64},
-        "painter": {"blocks": 1, "filters": 8, "mixtures": 2},
+        "painter": {"blocks": 1, "resolutions": 1, "filters": 8, "mixtures": 2},
         "train": {"batch_size": 32, "crf_learning_rate": 1e-2, "head_dropout": 0.1},
     },
     "small": {

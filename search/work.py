@@ -8,7 +8,7 @@ from typing import Self
 
 from muse.tensors import Tensors
 from search.bucket import remove
-from search.cluster import Cluster
+from search.cluster import PATIENCE, Cluster
 from search.folder import StudyFolder
 from search.keeper import Keeper
 from search.ledger import Entry, Ledger
@@ -66,9 +66,10 @@ class Work:
         return self.running
 
     def release(self) -> None:
-        """Send the worker groups home."""
-        self.running = None
-        self.stack.close()
+        """Send the worker groups home; Ray stays, for it takes long to start."""
+        if self.running is not None:
+            self.running.end(patience=PATIENCE)
+            self.running = None
 
     def entries(self, phase: str | None = None) -> list[Entry]:
         """Trials on record."""

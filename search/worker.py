@@ -42,6 +42,7 @@ def pool_loop(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     device = ray.train.torch.get_device()
     worker = Worker(device, context.get_world_rank(), context.get_world_size())
+    gc.freeze()  # what is imported stays: no trial's end need look through it
     while (task := take_together(desk, pool, worker)) is not None:
         do(desk, task, worker)
         forget(device)
