@@ -21,7 +21,7 @@ from muse.errors import UserError
 from muse.model import Muse
 from muse.pretrained import load_tokenizer, save_tokenizer
 
-FORMAT = 1
+FORMAT = 2
 LAST = "last.pt"
 
 
