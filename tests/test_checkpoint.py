@@ -207,7 +207,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
     (tmp_path / "muse.json").write_text('{"format": 99}', encoding="utf-8")
 
-    with pytest.raises(UserError, match="format 99, but this version reads 1") as error:
+    with pytest.raises(UserError, match="format 99, but this version reads 2") as error:
         read_about(tmp_path)
 
     one_line(error)
@@ -221,10 +221,10 @@ def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
         b"\xff\xfe",
         b"[]",
         b'"text"',
-        b'{"format": 1}',
-        b'{"format": 1, "config": {}, "labels": null}',
-        b'{"format": 1, "config": {"cross": {"thetta": 1}}, "labels": []}',
-        b'{"format": 1, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}',
+        b'{"format": 2}',
+        b'{"format": 2, "config": {}, "labels": null}',
+        b'{"format": 2, "config": {"cross": {"thetta": 1}}, "labels": []}',
+        b'{"format": 2, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}',
     ],
 )
 def test_damaged_settings_are_a_one_line_error(tmp_path: Path, about: bytes) -> None:

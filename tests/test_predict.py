@@ -226,7 +226,7 @@ def test_a_mistake_in_the_command_is_one_line(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 99}, "format 99, but this version reads 1"),
+        ({"format": 99}, "format 99, but this version reads 2"),
         ({"config": {"new": 1}}, "not written"),
     ],
 )
