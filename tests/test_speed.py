@@ -13,26 +13,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.straightforward import padded, plain, plain_optimizer, plain_step
 from muse.config import MuseConfig
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule, learn
+from muse.optimizer import build_optimizer, build_schedule
+from muse.step import Step
 
 LONGEST = 12
 """Sub-words that the straightforward version pads texts to; the longest here has eight."""
 
 
 def losses_of_the_fast(model: Muse, config: MuseConfig, task: str, steps: int) -> list[float]:
-    optimizer = build_optimizer(model, config.train)
-    schedule = build_schedule(optimizer, config.train, 10**6)
-    for group in optimizer.param_groups:  # no warm-up: the straightforward version has none
-        group["lr"] = group["initial_lr"]
-    schedule.step = lambda: None
-    losses = []
-    for _ in range(steps):
-        loss = model(small_batch(task)).total
-        torch.autograd.backward(loss)
-        learn(model, optimizer, config.train.clip)
-        schedule.step()
-        losses.append(loss.item())
-    return losses
+    optimizer = build_optimizer(model, config.train)  # no schedule: the other has none
+    step = Step(model, optimizer, config.train.clip, bf16=False)
+    return [step(small_batch(task))[0].item() for _ in range(steps)]
 
 
 @pytest.mark.parametrize("steps", [3, pytest.param(50, marks=pytest.mark.slow)])
@@ -73,14 +64,13 @@ def test_a_step_waits_for_nothing_on_its_device(task: str) -> None:
     model, batch = small_muse(config), small_batch(task)
     optimizer = build_optimizer(model, config.train)
     schedule = build_schedule(optimizer, config.train, 10)
+    step = Step(model, optimizer, config.train.clip, bf16=False)
 
     with Waits() as waits:
-        losses = model(batch)
-        torch.autograd.backward(losses.total)
-        learn(model, optimizer, config.train.clip)
+        figures = step(batch)
         schedule.step()
     with Waits() as control:
-        losses.total.item()
+        figures[0].item()
 
     assert waits.seen == []
     assert len(control.seen) == 1
