@@ -16,7 +16,6 @@ import ray
 import ray.exceptions
 import ray.train
 from ray.train import WorkerGroupError
-from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import muse
@@ -25,6 +24,7 @@ from muse.errors import UserError
 from search.desk import Desk, Patience
 from search.fault import Fault
 from search.faults import NOBODY, first_line, of_workers
+from search.group import Group
 from search.guard import stand_guard
 from search.packing import gpus_for
 from search.study import Study
@@ -249,11 +249,11 @@ class Cluster:
         self.pools[number] = thread
         thread.start()
 
-    def trainer(self, number: int) -> TorchTrainer:
+    def trainer(self, number: int) -> Group:
         """A worker group of Ray Train, which lives as long as all of its workers do."""
         wanted = self.study.resources
         threads = max(1, int(wanted.cpus_per_worker))
-        return TorchTrainer(
+        return Group(
             pool_loop,
             train_loop_config={"desk": self.desk, "pool": number, "threads": threads},
             scaling_config=ray.train.ScalingConfig(
@@ -268,7 +268,7 @@ class Cluster:
             ),
         )
 
-    def keep(self, number: int, trainer: TorchTrainer) -> None:
+    def keep(self, number: int, trainer: Group) -> None:
         """Run a pool to its end; its trial goes to another one.
 
         Where no pool can run at all, nobody waits for one in vain.

@@ -8,6 +8,8 @@ SETTINGS = {
     "RAY_ENABLE_AUTO_CONNECT": "0",  # a call after the end must not start Ray once more
     # Our idle actors are few, but more than Ray expects on two cores.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "worker processes have been started on node",
+    # Ray would let any other program of the machine go before a search that somebody waits for.
+    "RAY_worker_niceness": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a pool; a lost node is no news to us
     "RAY_TRAIN_METRICS_ENABLED": "0",

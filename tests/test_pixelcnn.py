@@ -14,10 +14,10 @@ CONDITION = 3
 EVERY_VALUE = torch.arange(256)
 
 
-def build(blocks: int = 1, filters: int = 4, mixtures: int = 2) -> PixelCNN:
+def build(blocks: int = 1, mixtures: int = 2, resolutions: int = 3) -> PixelCNN:
     torch.manual_seed(0)
-    config = PainterConfig(blocks=blocks, filters=filters, mixtures=mixtures, dropout=0.0)
-    return PixelCNN(config, CONDITION).eval()
+    sizes = {"blocks": blocks, "resolutions": resolutions, "filters": 4, "mixtures": mixtures}
+    return PixelCNN(PainterConfig.model_validate({**sizes, "dropout": 0.0}), CONDITION).eval()
 
 
 def reads(painter: PixelCNN, size: int) -> Tensor:
@@ -36,8 +36,16 @@ def reads(painter: PixelCNN, size: int) -> Tensor:
     return torch.stack(rows)
 
 
-def test_no_pixel_sees_itself_or_a_later_one() -> None:
-    assert not reads(build(), 8).triu().any()
+@pytest.mark.parametrize("resolutions", [1, 2, 3])
+def test_no_pixel_sees_itself_or_a_later_one(resolutions: int) -> None:
+    assert not reads(build(resolutions=resolutions), 8).triu().any()
+
+
+def test_with_fewer_resolutions_a_pixel_sees_fewer_before_it() -> None:
+    one, three = (reads(build(resolutions=resolutions), 8) for resolutions in (1, 3))
+
+    assert three[one].all()
+    assert one.sum() < three.sum()
 
 
 def test_every_earlier_pixel_reaches_every_later_one() -> None:

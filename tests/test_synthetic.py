@@ -48,8 +48,8 @@ def seen_in_text(tweet: Tweet) -> Hashable:
 def seen_in_picture(tweet: Tweet) -> Hashable:
     """The colour nearest to the middle, which the square always covers."""
     assert isinstance(tweet.picture, np.ndarray)
-    small = np.asarray(Image.fromarray(tweet.picture).resize((32, 32)))
-    middle = small[14:18, 14:18].mean(axis=(0, 1))
+    small = np.asarray(Image.fromarray(tweet.picture).resize((16, 16)))
+    middle = small[6:10, 6:10].mean(axis=(0, 1))
     return int(np.abs(COLOURS - middle).sum(axis=1).argmin())
 
 

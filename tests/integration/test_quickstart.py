@@ -101,38 +101,42 @@ def other_data_is_refused(study: Path) -> None:
     file.write_text(before)
 
 
-@pytest.mark.parametrize(
-    ("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
-)
-def test_an_interrupted_study_resumes_with_its_exact_budget(
-    how: signal.Signals, status: int, tmp_path: Path
-) -> None:
-    study = tmp_path / "quickstart"
-    where = ["--output", str(tmp_path)]
+WHOLE = (*SMALL, "--set", "scheduler.name=none")
+"""Four trials of three epochs each."""
+
+
+def interrupted(output: Path, how: signal.Signals, status: int, epochs: int, *more: str) -> None:
+    """Begin a study or go on with it, and end it so when it has trained so many epochs in all."""
     with subprocess.Popen(
-        command(*where, *SMALL),
+        command("--output", str(output), *WHOLE, *more),
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # the signal reaches it alone, as from `kill`
     ) as process:
-        wait_for_epochs(study, 4, process)
+        wait_for_epochs(output / "quickstart", epochs, process)
         family = psutil.Process(process.pid).children(recursive=True)
         os.kill(process.pid, how)
         process.communicate(timeout=120)
     assert process.returncode == status
     assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
-    finished = {r["trial_id"]: r for r in rows(study)} if (study / "trials.csv").exists() else {}
+
+
+def test_a_study_interrupted_in_three_ways_resumes_with_its_exact_budget(tmp_path: Path) -> None:
+    study = tmp_path / "quickstart"
+    interrupted(tmp_path, signal.SIGKILL, -9, 2)
     other_data_is_refused(study)
-    done = run(*where, "--resume", "--phases", "search")
+    interrupted(tmp_path, signal.SIGINT, 130, 5, "--resume")
+    interrupted(tmp_path, signal.SIGTERM, 143, 8, "--resume")
+    ended = {row["trial_id"]: row for row in rows(study) if row["state"] == "completed"}
+    done = run("--output", str(tmp_path), "--resume", "--phases", "search")
     assert done.returncode == 0, done.stderr
     after = {row["trial_id"]: row for row in rows(study)}
+    assert {(row["state"], row["epochs"]) for row in after.values()} == {("completed", "3")}
     assert len(after) == 4
-    assert all(row["state"] in ("completed", "stopped") for row in after.values())
-    for trial_id, row in finished.items():
-        if row["state"] != "running":
-            assert after[trial_id] == row  # not trained again
+    assert ended
+    assert all(after[trial_id] == row for trial_id, row in ended.items())  # not trained again
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -144,7 +148,7 @@ def workers_of(pid: int) -> list[psutil.Process]:
 def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
     study = tmp_path / "quickstart"
     with subprocess.Popen(
-        command("--output", str(tmp_path), *SMALL, "--set", "scheduler.name=none"),
+        command("--output", str(tmp_path), *WHOLE),
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
