@@ -53,7 +53,11 @@ mount -t proc proc proc
 mount -t tmpfs tmpfs tmp; chmod 1777 tmp
 mount -t tmpfs tmpfs run; mkdir run/sshd
 mount -t tmpfs -o size=1g tmpfs dev/shm
-for kept in {seen}; do mkdir -p .$kept; mount --bind $kept .$kept; done
+mkdir -p .{folder}; mount --bind {folder} .{folder}
+for kept in {seen}; do
+  mine=$(mktemp -d {own}/seen.XXX); mkdir -p .$kept $mine/changes $mine/work; chmod 755 $mine/changes
+  mount -t overlay overlay -o lowerdir=$kept,upperdir=$mine/changes,workdir=$mine/work .$kept
+done
 rm -rf root/.ssh root/.ray root/.cache
 hostname {name}
 rm -f etc/resolv.conf; : > etc/resolv.conf
@@ -151,11 +155,10 @@ class Machines:
 
         Args:
             folder: for keys and logs; all machines see it.
-            seen: what of /tmp they see as well.
+            seen: what of /tmp they see as well, each under changes of its own.
             more: commands of the shell at the boot of each, in its root.
         """
-        self.folder, self.more = folder, more
-        self.seen = [folder, *seen]
+        self.folder, self.seen, self.more = folder, seen, more
         self.machines: list[Machine] = []
 
     def __enter__(self) -> Self:
