@@ -55,7 +55,7 @@ mount -t tmpfs tmpfs run; mkdir run/sshd
 mount -t tmpfs -o size=1g tmpfs dev/shm
 mkdir -p .{folder}; mount --bind {folder} .{folder}
 for kept in {seen}; do
-  mine=$(mktemp -d {own}/seen.XXX); mkdir -p .$kept $mine/changes $mine/work; chmod 755 $mine/changes
+  mine={own}/seen$kept; mkdir -p .$kept $mine/changes $mine/work
   mount -t overlay overlay -o lowerdir=$kept,upperdir=$mine/changes,workdir=$mine/work .$kept
 done
 rm -rf root/.ssh root/.ray root/.cache
