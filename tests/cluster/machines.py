@@ -126,7 +126,7 @@ class Machine:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command there."""
         return subprocess.Popen(
-            ["nsenter", "-t", str(self.init), "-a", "-r", "--", *words],
+            ["nsenter", "-t", str(self.init), "-a", "-r", "-w", "--", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
