@@ -24,6 +24,7 @@ BRIDGE, GATEWAY = "cluster0", "10.79.0.1"
 QUICK = " ".join(
     (
         "AUTOSCALER_UPDATE_INTERVAL_S=2",  # not 5
+        "RAY_gcs_rpc_server_reconnect_timeout_s=15",  # not 60: workers follow their head sooner
         "RAY_health_check_period_ms=1000",  # not 3000
         "RAY_health_check_timeout_ms=2000",  # not 10000: a machine that is lost is missed sooner
     )

@@ -1,6 +1,7 @@
 """`ray up clusters/local.yaml` on three machines without an uplink; for test_own_machines.py."""
 
 import re
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -75,13 +76,21 @@ def machines() -> Iterator[Machines]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def stranger(machines: Machines) -> subprocess.Popen[str]:
+    """Somebody who tries to join the first head without the token, for twenty seconds."""
+    join = "import ray; ray.init(address='10.79.0.10:6379', logging_level='ERROR')"
+    python = str(PROGRAMS / "python")
+    return machines["one"].start("env", "RAY_AUTH_MODE=disabled", python, "-c", join)
+
+
 def epochs() -> int:
     """On record in the copy of the ledger that all machines see."""
     return count(STUDY / "ledger.db", "reports")
 
 
 def test_a_search_goes_on_from_another_head_and_without_the_laptop(
-    machines: Machines,
+    machines: Machines, stranger: subprocess.Popen[str]
 ) -> None:
     laptop = search(FILE, *SEARCH)
     wait_while(laptop, lambda: epochs() >= 3, "three epochs")
@@ -145,13 +154,9 @@ def test_the_token_on_each_machine_is_for_its_owner_alone(machines: Machines) ->
         assert machines[name].run("bash", "-c", "stat -c %a ~root/.ray/auth_token") == "600\n"
 
 
-def test_without_the_token_nobody_joins(machines: Machines) -> None:
-    join = "import ray; ray.init(address='10.79.0.13:6379', logging_level='ERROR')"
-    process = machines["one"].start(
-        "env", "RAY_AUTH_MODE=disabled", str(PROGRAMS / "python"), "-c", join
-    )
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode != 0
+def test_without_the_token_nobody_joins(stranger: subprocess.Popen[str]) -> None:
+    output = stranger.communicate(timeout=120)[0]
+    assert stranger.returncode != 0
     assert "token" in output.lower()
 
 
