@@ -5,6 +5,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune import Stopper
+from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
@@ -49,6 +50,12 @@ class AsManyAsFit(Unsaved, ConcurrencyLimiter):  # type: ignore[misc]
         return {}  # as Unsaved
 
 
+def keep_keys_here() -> None:
+    """Hand no key of AWS to Tune's drivers: they need none, and Ray logs what it hands on."""
+    handed = class_cache.ENV_VARS_TO_PROPAGATE
+    handed -= {name for name in handed if name.startswith("AWS_")}
+
+
 def tune_phase(
     cluster: Cluster,
     keeper: Keeper,
@@ -68,6 +75,7 @@ def tune_phase(
     Raises:
         UserError: trial after trial failed, or nothing can be put on record any more.
     """
+    keep_keys_here()
     driver = tune.with_parameters(drive, desk=cluster.desk)
     with scratch() as folder:  # Tune insists on one; the ledger has all of it
         tune.Tuner(

@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # Ray asks for some; read at the import
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # takes seconds, and nobody asks for them
 
 import boto3
 from machines import GATEWAY, Machine, Machines
+from moto.ec2.models.instance_types import InstanceTypeBackend
 from moto.server import ThreadedMotoServer
 
 PORT, REGION = 5577, "us-east-1"
@@ -23,6 +25,10 @@ REACH = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 """An environment in which AWS is this one."""
+
+InstanceTypeBackend.instance_types = [  # Ray asks for all 1400 at every turn, seconds each time
+    kind for kind in InstanceTypeBackend.instance_types if kind.name in {"m6i.xlarge", "g5.xlarge"}
+]
 
 LIVE = {"pending", "running"}
 
@@ -42,7 +48,7 @@ class Cloud:
     def __enter__(self) -> Self:
         self.server = ThreadedMotoServer(GATEWAY, PORT, verbose=False)
         self.server.start()
-        self.ec2 = self.client("ec2")
+        self.ec2, self.s3 = self.client("ec2"), self.client("s3")
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         self.watcher.start()
         return self
@@ -69,7 +75,7 @@ class Cloud:
 
     def watch(self) -> None:
         """Boot and destroy machines as EC2 says."""
-        while not self.over.wait(0.5):
+        while not self.over.wait(1):
             self.look()
 
     def look(self) -> None:
@@ -99,6 +105,12 @@ class Cloud:
             if one["State"]["Name"] in LIVE and self.kind(one).startswith(kind)
         ]
 
-    def take_away(self, identity: str) -> None:
-        """End an instance, as AWS does with spot ones."""
-        self.ec2.terminate_instances(InstanceIds=[identity])
+    def take_away(self, name: str) -> None:
+        """End the instance that is a machine, as AWS does with spot ones; returns when it is off.
+
+        Args:
+            name: of the machine.
+        """
+        found = {machine.name: identity for identity, machine in self.booted.items()}[name]
+        self.ec2.terminate_instances(InstanceIds=[found])
+        self.booted[found].process.wait()

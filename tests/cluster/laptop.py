@@ -1,5 +1,6 @@
 """What a user types on a laptop, for the stories: Ray's commands and ours, in a home of its own."""
 
+import csv
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from machines import Machine
 
@@ -104,7 +106,7 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = 420) -> N
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, f"not after {seconds:g} s: {what}"
-        time.sleep(1)
+        time.sleep(0.5)
 
 
 def wait_while(process: subprocess.Popen[str], true: Callable[[], object], what: str) -> None:
@@ -117,13 +119,24 @@ def wait_while(process: subprocess.Popen[str], true: Callable[[], object], what:
         raise AssertionError(f"{error}; {tail(process.communicate()[0])}") from None
 
 
-def count(ledger: Path, table: str) -> int:
-    """Rows of a study's ledger."""
+def ask(ledger: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a study's ledger answers; nothing where there is none yet."""
     try:
         with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as rows:
-            return int(rows.execute(f"select count(*) from {table}").fetchone()[0])
-    except sqlite3.OperationalError:  # there is none yet
-        return 0
+            return rows.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
+def count(ledger: Path, table: str) -> int:
+    """Rows of a study's ledger."""
+    return sum(number for (number,) in ask(ledger, f"select count(*) from {table}"))
+
+
+def trials() -> list[dict[str, str]]:
+    """The table of trials that came back."""
+    with (RESULTS / "quickstart" / "trials.csv").open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def runs_ray(machine: Machine) -> bool:

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,18 @@ from types import TracebackType
 from typing import Self
 
 NEEDED = ("ip", "unshare", "nsenter", "sshd", "ssh", "ssh-keygen", "rsync", "mount")
+SPACES = ("--net", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child")
 BRIDGE, GATEWAY = "cluster0", "10.79.0.1"
+
+QUICK = " ".join(
+    (
+        "AUTOSCALER_UPDATE_INTERVAL_S=2",  # not 5
+        "RAY_gcs_rpc_server_reconnect_timeout_s=15",  # not 60: workers follow their head sooner
+        "RAY_health_check_period_ms=1000",  # not 3000
+        "RAY_health_check_timeout_ms=2000",  # not 10000: a machine that is lost is missed sooner
+    )
+)
+"""Time constants of Ray on the machines."""
 
 SSHD = """Port 22
 HostKey {folder}/hostkey
@@ -42,7 +54,11 @@ mount -t proc proc proc
 mount -t tmpfs tmpfs tmp; chmod 1777 tmp
 mount -t tmpfs tmpfs run; mkdir run/sshd
 mount -t tmpfs -o size=1g tmpfs dev/shm
-for kept in {seen}; do mkdir -p .$kept; mount --bind $kept .$kept; done
+mkdir -p .{folder}; mount --bind {folder} .{folder}
+for kept in {seen}; do
+  mine={own}/seen$kept; mkdir -p .$kept $mine/changes $mine/work
+  mount -t overlay overlay -o lowerdir=$kept,upperdir=$mine/changes,workdir=$mine/work .$kept
+done
 rm -rf root/.ssh root/.ray root/.cache
 hostname {name}
 rm -f etc/resolv.conf; : > etc/resolv.conf
@@ -55,12 +71,30 @@ touch {folder}/{name}.up; while :; do wait -n || sleep 1; done'
 """
 
 
+TRY = """set -e
+ip link set lo up
+ip link add try0 type bridge
+mount -t tmpfs tmpfs {folder}
+mkdir {folder}/changes {folder}/work {folder}/root
+mount -t overlay overlay -o lowerdir=/,upperdir={folder}/changes,workdir={folder}/work {folder}/root
+"""
+
+
 def missing() -> str:
     """What this host lacks for such machines; nothing where it has all."""
     if os.geteuid() != 0:
         return "machines out of namespaces need root"
-    lacking = [name for name in NEEDED if shutil.which(name) is None]
-    return f"not here: {', '.join(lacking)}" if lacking else ""
+    if lacking := [name for name in NEEDED if shutil.which(name) is None]:
+        return f"not here: {', '.join(lacking)}"
+    with tempfile.TemporaryDirectory() as folder:
+        tried = subprocess.run(
+            ["unshare", *SPACES, "bash", "-c", TRY.format(folder=folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = (tried.stderr.strip().splitlines() or ["it failed"])[-1]
+    return f"no namespaces here: {said}" if tried.returncode else ""
 
 
 def call(*words: str) -> str:
@@ -93,7 +127,7 @@ class Machine:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command there."""
         return subprocess.Popen(
-            ["nsenter", "-t", str(self.init), "-a", "-r", "--", *words],
+            ["nsenter", "-t", str(self.init), "-a", "-r", "-w", "--", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -122,11 +156,10 @@ class Machines:
 
         Args:
             folder: for keys and logs; all machines see it.
-            seen: what of /tmp they see as well.
+            seen: what of /tmp they see as well, each under changes of its own.
             more: commands of the shell at the boot of each, in its root.
         """
-        self.folder, self.more = folder, more
-        self.seen = [folder, *seen]
+        self.folder, self.seen, self.more = folder, seen, more
         self.machines: list[Machine] = []
 
     def __enter__(self) -> Self:
@@ -165,13 +198,12 @@ class Machines:
             address=addresses[0],
             folder=self.folder,
             seen=" ".join(str(path) for path in self.seen),
-            profile=f"'export PATH={os.environ['PATH']}'",
+            profile=f"'export PATH={os.environ['PATH']} {QUICK}'",
             more=self.more,
         )
-        spaces = ["--net", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child"]
         with (self.folder / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
-                ["unshare", *spaces, "bash", "-c", script],
+                ["unshare", *SPACES, "bash", "-c", script],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

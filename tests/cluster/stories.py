@@ -24,7 +24,7 @@ def tell(name: str, folder: Path, programs: Path) -> None:
     given = {"CLUSTER_FOLDER": str(mine), "CLUSTER_PROGRAMS": str(programs)}
     options = [
         *("-q", "-x", "--tb=short", "--show-capture=no", "--color=no"),
-        *("-p", "no:cacheprovider", "-o", "addopts="),
+        *("-p", "no:cacheprovider", "-o", "addopts=", f"--confcutdir={HERE}"),
     ]
     apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     done = subprocess.run(  # where this one ends, all that runs in it does

@@ -1,4 +1,5 @@
-"""`ray up cluster.yaml` for real, against an EC2 whose instances are machines out of namespaces."""
+"""`ray up` for real: of clusters/local.yaml on machines out of namespaces, and of cluster.yaml
+against an EC2 that boots such machines."""
 
 from pathlib import Path
 
@@ -6,14 +7,13 @@ import machines
 import pytest
 import stories
 
-pytest.importorskip("moto.server", reason="moto's server is not here ([test])")
+pytestmark = [pytest.mark.machines, pytest.mark.timeout(900)]
 
-LACKING = machines.missing()
-pytestmark = [
-    pytest.mark.machines,
-    pytest.mark.timeout(1800),
-    pytest.mark.skipif(bool(LACKING), reason=LACKING or "all is there"),
-]
+
+def test_the_file_for_own_machines_brings_up_a_cluster_that_searches(
+    tmp_path: Path, programs: Path
+) -> None:
+    stories.tell("story_own_machines.py", tmp_path, programs)
 
 
 def test_the_file_for_aws_brings_up_a_cluster_that_grows_searches_and_shrinks(
