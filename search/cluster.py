@@ -22,13 +22,13 @@ import muse
 import search
 from muse.errors import UserError
 from search.desk import Desk, Patience
+from search.enter import pool_loop
 from search.fault import Fault
 from search.faults import NOBODY, first_line, of_workers
 from search.group import Group
 from search.guard import stand_guard
 from search.packing import gpus_for
 from search.study import Study
-from search.worker import pool_loop
 
 HEAD = "node:__internal_head__"
 """A resource that every cluster's head node has. Tune's drivers ask for a crumb of it, and for no

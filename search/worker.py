@@ -30,7 +30,7 @@ Work = Callable[[Any, Task, Worker], dict[str, float]]
 """What a task can ask for: takes the desk's handle, the task and this worker."""
 
 
-def pool_loop(settings: dict[str, Any]) -> None:
+def serve(settings: dict[str, Any]) -> None:
     """Train trials from the desk until there are no more.
 
     Args:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from desk_story import is_waiting, run, task
 
 from search.desk import Desk
@@ -231,9 +232,17 @@ def test_elapsed_runs_from_when_the_workers_took_the_trial() -> None:
     run(story())
 
 
-def test_the_desk_and_tunes_drivers_start_without_torch() -> None:
-    """Each is a process of its own: with torch and transformers it would take seconds to start."""
-    told = "import sys, search.desk, search.trial; print({'torch', 'optuna'} & sys.modules.keys())"
+@pytest.mark.parametrize(
+    ("started", "spared"),
+    [
+        ("search.desk, search.trial", "torch optuna"),
+        ("search.group, search.enter", "transformers optuna muse.model"),  # Ray's controller
+    ],
+)
+def test_processes_beside_the_workers_are_spared_what_starts_slowly(
+    started: str, spared: str
+) -> None:
+    told = f"import sys, {started}; print(set('{spared}'.split()) & sys.modules.keys())"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", told],
         cwd=Path(__file__).parents[1],

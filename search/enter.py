@@ -1,0 +1,13 @@
+"""What Ray Train starts in each process of a worker group."""
+
+from typing import Any
+
+
+def pool_loop(settings: dict[str, Any]) -> None:
+    """Train trials from the desk until there are no more; `search.worker.serve` says how.
+
+    Ray's controller of the group reads this function too, and is spared the model's imports.
+    """
+    from search.worker import serve  # noqa: PLC0415
+
+    serve(settings)
