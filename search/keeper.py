@@ -250,7 +250,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     @guarded
     def close(self) -> None:
         """Leave the table as the ledger is, after Ctrl-C too, and end TensorBoard's files."""
-        if self.ended:
+        # Not self.ended: Ctrl-C may come while a trial's end is being told.
+        if any(entry.state != "running" for entry in self.ledger.entries()):
             self.table()
         self.board.close()
         if self.abroad is not None:

@@ -140,6 +140,8 @@ class Mirror:
         """Nothing runs any more."""
         with suppress(OSError):  # a full disk was told of already, and a resume draws it anew
             for number in self.running.values():
+                if self.storage.get_trial(number).state.is_finished():
+                    continue  # Ctrl-C came just after its end
                 self.storage.set_trial_user_attr(number, "interrupted", True)
                 self.storage.set_trial_state_values(number, TrialState.FAIL)
         self.running.clear()
@@ -158,7 +160,7 @@ class Mirror:
 
     def end(self, entry: Entry) -> None:
         """A trial has ended."""
-        number = self.running.pop(entry.trial_id, None)
+        number = self.running.get(entry.trial_id)
         if number is None:
             return
         for name, value in attributes(entry).items():
@@ -166,3 +168,4 @@ class Mirror:
                 self.storage.set_trial_user_attr(number, name, value)
         values = [entry.value] if entry.state != "failed" and entry.value is not None else None
         self.storage.set_trial_state_values(number, STATES[entry.state], values)
+        del self.running[entry.trial_id]  # last: Ctrl-C may come between two of these lines

@@ -414,3 +414,17 @@ def test_a_search_without_an_ended_trial_leaves_no_table(tune: Tune, tmp_path: P
     tune.start("a")
     tune.keeper.close()
     assert not (tmp_path / "trials.csv").exists()
+
+
+def test_ctrl_c_while_an_end_is_told_leaves_that_trial_in_the_table(
+    tune: Tune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune.keeper, "clear", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tune.train("a", 0.5)
+    tune.keeper.close()
+
+    assert (tmp_path / "trials.csv").read_text().count("completed") == 1

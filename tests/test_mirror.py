@@ -130,6 +130,24 @@ def test_nothing_is_running_after_an_interruption(tmp_path: Path) -> None:
     assert all(t.state.is_finished() for t in trials)
 
 
+class CtrlC(dict[str, TrialState]):
+    """Comes when a state is looked up."""
+
+    def __getitem__(self, state: str) -> TrialState:
+        raise KeyboardInterrupt
+
+
+def test_nothing_is_running_when_ctrl_c_comes_while_an_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.mirror.STATES", CtrlC())
+    with pytest.raises(KeyboardInterrupt), SmallSearch(STUDY, tmp_path, score) as search:
+        search.run()
+    trials = journal(tmp_path)
+    assert trials
+    assert all(t.state.is_finished() for t in trials)
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_after_an_interruption_and_a_resume_the_two_tables_are_equal(
     tmp_path: Path, killed: bool
