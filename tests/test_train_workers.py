@@ -28,6 +28,7 @@ def small_steps(config: MuseConfig, tensors: Tensors, worker: Worker) -> dict[st
     run = train.start_run(config, tensors, worker)
     without_dropout(run.model)
     run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1)
+    run.step.optimizer = run.optimizer
     run.schedule = build_schedule(run.optimizer, config.train, steps=10)
     figures = train.train_one_epoch(run, 1)
     scores = evaluate(run.model, tensors.splits["valid"], config, worker)
