@@ -3,90 +3,24 @@
 import csv
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from keeper_story import STUDY, Tune
 from rich.console import Console
 
 from muse.applied import fingerprint
 from muse.checkpoint import LAST
 from muse.errors import UserError
-from search.keeper import GIVE_UP_AFTER, PATIENCE, Keeper, best_of
-from search.ledger import Entry, Ledger
-from search.searcher import Proposal
-from search.study import Study
+from search.keeper import Keeper, best_of
 from search.view import View
-
-STUDY = Study.model_validate(
-    {
-        "preset": "tiny",
-        "budget": {"trials": 5, "epochs": 3},
-        "space": {"cross.theta": {"low": 0.0, "high": 0.5}, "cross.mu": {"low": 0, "high": 3}},
-        "fixed": {"cross.dropout": 0.3},
-    }
-)
-
-
-class Tune:
-    """Calls a keeper as Tune does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ledger = Ledger(folder / "ledger.db")
-        view = View("mine", "valid_f1", Console(file=StringIO()))
-        self.keeper = Keeper(STUDY, folder, self.ledger, view)
-        self.begin = self.keeper.start("search", 5, [], devices=2.0)
-
-    def start(self, name: str, theta: float = 0.1) -> Any:
-        """Ask for a trial, whose workers make a checkpoint."""
-        config = self.begin(Proposal(name, {"cross.theta": theta, "cross.mu": 1}, 0))
-        made = Path(config["task"]["folder"]) / "best"
-        made.mkdir(parents=True)
-        (made / "model").write_text(name)
-        return SimpleNamespace(config=config, last_result={}, error_file=None)
-
-    def report(self, trial: Any, epoch: int, value: float, **more: Any) -> None:
-        result = {
-            "epoch": epoch,
-            "value": value,
-            "best": value,
-            "valid_f1": value,
-            "elapsed": 10.0 * epoch,
-            "hostname": "here",
-            **more,
-        }
-        self.keeper.on_trial_result(0, [], trial, result)
-        trial.last_result = result
-
-    def complete(self, trial: Any) -> None:
-        self.keeper.on_trial_complete(0, [], trial)
-
-    def fail(self, name: str, reason: str = "no memory", kind: str = "memory") -> None:
-        """A trial that fails before its first epoch has ended."""
-        trial = self.start(name)
-        self.report(trial, 0, 0.0, failed=reason, kind=kind)
-        self.complete(trial)
-
-    def train(self, name: str, value: float, epochs: int = 3) -> None:
-        trial = self.start(name)
-        for epoch in range(1, epochs + 1):
-            self.report(trial, epoch, value * epoch / epochs)
-        self.complete(trial)
-
-    def entry(self, name: str) -> Entry:
-        return next(e for e in self.ledger.entries() if e.trial_id == name)
-
-    def checkpoints(self) -> set[str]:
-        return {folder.name for folder in (self.folder / "trials").iterdir()}
 
 
 @pytest.fixture
 def tune(tmp_path: Path) -> Any:
     made = Tune(tmp_path)
     yield made
-    made.keeper.board.close()
-    made.ledger.close()
+    made.close()
 
 
 def test_a_proposal_is_on_record_before_it_runs(tune: Tune) -> None:
@@ -224,76 +158,6 @@ def test_without_any_score_there_is_no_best(tune: Tune) -> None:
 def test_a_negative_score_can_be_the_best(tune: Tune) -> None:
     tune.train("a", 0.0)
     assert best_of(tune.ledger.entries()) == tune.entry("a")
-
-
-def test_failures_in_a_row_end_the_search(tune: Tune) -> None:
-    for number in range(GIVE_UP_AFTER):
-        assert not tune.keeper.given_up
-        tune.fail(f"t{number}")
-    assert tune.keeper.given_up
-
-
-def test_failures_of_several_kinds_keep_the_search_going(tune: Tune) -> None:
-    for number in range(GIVE_UP_AFTER + 1):
-        tune.fail(f"t{number}", kind=("memory", "diverged")[number % 2])
-    assert not tune.keeper.given_up
-
-
-def test_the_same_kind_of_failure_counts_whatever_its_words(tune: Tune) -> None:
-    tune.fail("other", kind="diverged")
-    for number in range(GIVE_UP_AFTER):
-        tune.fail(f"t{number}", reason=f"allocation {number} failed", kind="memory")
-    assert tune.keeper.given_up
-    assert tune.keeper.kind == "memory"
-    assert tune.keeper.failures[-1] == f"allocation {GIVE_UP_AFTER - 1} failed"
-
-
-def test_a_success_between_failures_keeps_the_search_going(tune: Tune) -> None:
-    for number in range(GIVE_UP_AFTER - 1):
-        tune.fail(f"t{number}")
-    tune.train("a", 0.5, epochs=1)
-    tune.fail("z")
-    assert not tune.keeper.given_up
-
-
-@pytest.mark.parametrize("phase", ["confirm", "sensitivity"])
-def test_a_value_that_fails_with_every_seed_does_not_end_its_phase(tune: Tune, phase: str) -> None:
-    tune.begin = tune.keeper.start(phase, 30, [], devices=1.0)
-    for number in range(5 * GIVE_UP_AFTER):
-        tune.fail(f"t{number}")
-    assert not tune.keeper.given_up
-
-
-def test_curves_of_which_nothing_works_end(tune: Tune) -> None:
-    tune.begin = tune.keeper.start("sensitivity", 99, [], devices=1.0)
-    for number in range(PATIENCE):
-        tune.keeper.failures.append(f"t{number}")
-    assert tune.keeper.given_up
-
-
-def test_failures_of_one_phase_are_not_held_against_the_next(tune: Tune) -> None:
-    for number in range(GIVE_UP_AFTER - 1):
-        tune.fail(f"t{number}")
-    tune.begin = tune.keeper.start("search", 5, [], devices=1.0)
-    tune.fail("z")
-    assert not tune.keeper.given_up
-
-
-@pytest.mark.parametrize("epochs", [0, 1])
-def test_what_still_runs_when_the_search_gives_up_was_interrupted_not_stopped(
-    tune: Tune, epochs: int
-) -> None:
-    running = tune.start("running")
-    for epoch in range(epochs):
-        tune.report(running, epoch + 1, 0.5)
-    for number in range(GIVE_UP_AFTER):
-        tune.fail(f"t{number}")
-
-    tune.complete(running)  # Tune ends what is left
-
-    assert tune.entry("running").state == "running"
-    assert "running" in tune.checkpoints()
-    assert tune.keeper.given_up
 
 
 def test_the_table_shows_each_trial_with_searched_and_fixed_settings(
