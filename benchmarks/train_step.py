@@ -36,8 +36,8 @@ class Fast:
         self.device = batch.image.device
         self.bf16 = wants_bf16(config, self.device, model.text_encoder.width)
         self.recorded = recorded and self.device.type == "cuda"
-        usual = Step(model, self.optimizer, config.train.clip, bf16=self.bf16)
-        self.taken = RecordedStep(usual, model, len(batch)) if self.recorded else usual
+        self.usual = Step(model, self.optimizer, config.train.clip, bf16=self.bf16)
+        self.taken = RecordedStep(self.usual, model, len(batch)) if self.recorded else self.usual
 
     def step(self) -> None:
         """One whole step."""
@@ -45,9 +45,7 @@ class Fast:
 
     def backward(self) -> None:
         """All gradients."""
-        with autocast(self.device, bf16=self.bf16):
-            losses = self.model(self.batch)
-        torch.autograd.backward(losses.total)
+        self.usual.backward(self.batch)
 
     def flops(self) -> int:
         """FLOP of matrix products and convolutions, forward and backward."""
@@ -149,7 +147,7 @@ def measure(asked: argparse.Namespace) -> None:
     if asked.channels_last:
         model.to(memory_format=torch.channels_last)
     else:
-        prefer_channels_last(model)
+        prefer_channels_last(model.image_encoder, device)
     batch = made_batch(config, model.text_encoder.model.config.vocab_size, size).to(device)
     print(f"{asked.preset}, batch {size}, {describe(device)}")
     works: dict[str, Work] = {}

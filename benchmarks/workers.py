@@ -22,7 +22,8 @@ from made import made_batch, made_config, made_model
 from torch import nn
 
 from muse.device import Worker, together
-from muse.optimizer import build_optimizer, build_schedule, learn
+from muse.optimizer import build_optimizer, build_schedule
+from muse.step import Step
 
 
 def step_times(asked: argparse.Namespace, worker: Worker) -> list[float]:
@@ -35,11 +36,11 @@ def step_times(asked: argparse.Namespace, worker: Worker) -> list[float]:
     wrapped: nn.Module = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     schedule = build_schedule(optimizer, config.train, 1000)
+    step = Step(wrapped, optimizer, config.train.clip, bf16=False)
     times = []
     for _ in range(asked.repeats + 2):
         began = time.perf_counter()
-        torch.autograd.backward(wrapped(batch).total)
-        learn(model, optimizer, config.train.clip)
+        step(batch)
         schedule.step()
         times.append(time.perf_counter() - began)
     return times[2:]

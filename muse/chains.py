@@ -51,13 +51,16 @@ def concat_elu(features: Tensor, kept: Tensor | None, padding: Padding) -> Tenso
     Returns:
         (B, 2 F, h + top + bottom, w + left + right).
     """
-    both: Tensor = ConcatElu.apply(features)
-    return functional.pad(both if kept is None else both * kept, padding)
+    return framed(ConcatElu.apply(features), kept, padding)
 
 
 def written_out(features: Tensor, kept: Tensor | None, padding: Padding) -> Tensor:
     """`concat_elu` for the compiler, which derives the gradient itself."""
-    both = functional.elu(torch.cat([features, -features], dim=1))
+    return framed(functional.elu(torch.cat([features, -features], dim=1)), kept, padding)
+
+
+def framed(both: Tensor, kept: Tensor | None, padding: Padding) -> Tensor:
+    """Dropout, and zeros around what it leaves; arguments as in `concat_elu`."""
     return functional.pad(both if kept is None else both * kept, padding)
 
 

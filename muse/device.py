@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from muse.config import MuseConfig
-from muse.model import Muse
 
 CPU = torch.device("cpu")
 
@@ -67,7 +66,7 @@ def together(model: nn.Module, worker: Worker) -> nn.Module:
     )
 
 
-def prefer_channels_last(model: Muse) -> None:
-    """On a GPU, keep a pixel's channels side by side, as its convolutions want them."""
-    if next(model.parameters()).is_cuda:
-        model.image_encoder.to(memory_format=torch.channels_last)
+def prefer_channels_last(convolutions: nn.Module, device: torch.device) -> None:
+    """On a GPU, keep a pixel's channels side by side, as convolutions there want them."""
+    if device.type == "cuda":
+        convolutions.to(memory_format=torch.channels_last)

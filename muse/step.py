@@ -22,6 +22,9 @@ Shape = tuple[torch.Size, ...]
 class Step:
     """Forward, backward, and the weights moved."""
 
+    multiple = 1
+    """Of how many sub-words and words its batches should be."""
+
     def __init__(self, model: nn.Module, optimizer: AdamW, clip: float, *, bf16: bool) -> None:
         """Train a model.
 
@@ -43,12 +46,17 @@ class Step:
         Returns:
             Total, task, caption and image loss, weighed by the share; the gradient's norm, (5,).
         """
-        with autocast(batch.image.device, bf16=self.bf16):
-            losses: Losses = self.model(batch)
-        torch.autograd.backward(losses.total * share)
+        losses = self.backward(batch, share)
         norm = learn(self.model, self.optimizer, self.clip)
         parts = (losses.total.detach(), losses.task, losses.caption, losses.image)
         return torch.stack([*(part.float() * share for part in parts), norm.float()])
+
+    def backward(self, batch: Batch, share: float = 1.0) -> Losses:
+        """All gradients; arguments as above."""
+        with autocast(batch.image.device, bf16=self.bf16):
+            losses: Losses = self.model(batch)
+        torch.autograd.backward(losses.total * share)
+        return losses
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ class Recording:
 class RecordedStep:
     """Takes the steps that a `Step` takes, on one GPU, without starting each kernel anew."""
 
+    multiple = 16  # so that few shapes come
+
     def __init__(self, step: Step, model: Muse, size: int) -> None:
         """Record the steps of a model, and let its parts run side by side in them.
 
@@ -88,13 +98,13 @@ class RecordedStep:
 
     def __call__(self, batch: Batch, share: float = 1.0) -> Tensor:
         """Take one step; as `Step`, with the share of the only worker."""
-        whole = len(batch) == self.size
-        self._fuse(whole)
         shape = tuple(getattr(batch, field.name).shape for field in fields(Batch))
-        if not whole or shape not in self.seen:  # in the first step libraries choose their kernels
-            self.seen.add(shape)
-            return self.step(batch, share)
         if shape not in self.recordings:
+            whole = len(batch) == self.size
+            self._fuse(whole)
+            if not whole or shape not in self.seen:  # libraries choose their kernels at first
+                self.seen.add(shape)
+                return self.step(batch, share)
             self.recordings[shape] = self._record(batch)
         return self.recordings[shape].replay(batch)
 

@@ -30,10 +30,6 @@ CHECK_EVERY = 50
 """Steps between two looks at whether the loss is finite: each look waits for the device."""
 
 
-LENGTHS = 16
-"""Recorded batches are padded to a multiple of so many sub-words, so that few shapes come."""
-
-
 class DivergedError(RuntimeError):
     """The loss is no finite number any more."""
 
@@ -94,7 +90,7 @@ def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
     if fits(tensors.picture_bytes, worker.device):
         tensors = tensors.resident(worker.device)
     model = build_model(config, tensors).to(worker.device)
-    prefer_channels_last(model)
+    prefer_channels_last(model.image_encoder, worker.device)
     wrapped = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)
@@ -127,8 +123,7 @@ def train_step(run: Run, indices: Tensor) -> Tensor:
     """
     worker = run.worker
     mine = indices[worker.rank :: worker.world]
-    multiple = LENGTHS if isinstance(run.step, RecordedStep) else 1
-    batch = run.tensors.splits["train"].batch(mine.numpy(), multiple).to(worker.device)
+    batch = run.tensors.splits["train"].batch(mine.numpy(), run.step.multiple).to(worker.device)
     # Workers average their gradients: a share counts as much as it has tweets.
     figures = run.step(batch, share=len(mine) * worker.world / len(indices))
     run.schedule.step()

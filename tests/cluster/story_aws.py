@@ -1,4 +1,4 @@
-"""`ray up cluster.yaml` itself, against an EC2 that boots machines here; for test_aws.py."""
+"""`ray up cluster.yaml` itself, against an EC2 that boots machines here; for test_stories.py."""
 
 import io
 import sys

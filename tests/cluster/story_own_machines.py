@@ -1,4 +1,4 @@
-"""`ray up clusters/local.yaml` on three machines without an uplink; for test_own_machines.py."""
+"""`ray up clusters/local.yaml` on three machines without an uplink; for test_stories.py."""
 
 import re
 import subprocess
