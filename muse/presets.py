@@ -8,7 +8,7 @@ PRESETS: dict[Preset, dict[str, dict[str, Any]]] = {
     "tiny": {
         # Every part of the model, but a step of it costs little more than its thousands of calls.
         "data": {"text_tokens": 24, "image_size": 16, "small_image_size": 8},
-        "text": {"weights": None, "layers": 2, "width": 64, "heads": 4},
+        "text": {"weights": None, "layers": 1, "width": 64, "heads": 4},
         "image": {"depth": 18, "weights": None, "stages": 1, "grid": 3, "frozen_stages": 0},
         "cross": {"layers": 4, "heads": 4, "feedforward": 64, "eta": 4},
         "captioner": {"width": 64, "embedding": 64, "attention": 64},

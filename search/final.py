@@ -1,6 +1,7 @@
-"""The last training: the incumbent on all workers together, scored once on test, exported."""
+"""The last training: the incumbent once more, scored once on test, exported."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import ray
@@ -20,7 +21,7 @@ from search.work import Work
 
 
 def final(work: Work) -> None:
-    """Train the incumbent once more, with everything the cluster has, and score it on test.
+    """Train the incumbent once more and score it on test.
 
     The test split is read here and nowhere else, once.
     """
@@ -28,9 +29,7 @@ def final(work: Work) -> None:
     wanted = Proposal(f"{FINAL}-{best.trial_id}", best.point, work.study.seed)
     if final_part(work.place.root, wanted.trial_id) is not None:
         return
-    study = together(work.study, work.cluster())
-    work.release()
-    with Cluster(study, work.place.shared, work.address) as cluster:
+    with workers_for(work, best) as cluster:
         trained = train_final(work, cluster, wanted)
         test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
     with at_hand(work.keeper.checkpoints.folder(wanted.trial_id)) as (folder, _):
@@ -41,6 +40,18 @@ def final(work: Work) -> None:
 
 
 NO_TEST = "this corpus has no test split"
+
+
+@contextmanager
+def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
+    """One group of all workers; for a run that is over before it would have started, one's own."""
+    if best.seconds < 60 * work.study.resources.together_minutes:
+        yield work.cluster()
+        return
+    study = together(work.study, work.cluster())
+    work.release()
+    with Cluster(study, work.place.shared, work.address) as cluster:
+        yield cluster
 
 
 def together(study: Study, cluster: Cluster) -> Study:

@@ -194,10 +194,7 @@ def notes(best: Mapping[str, Any]) -> list[str]:
     if isinstance(test, Mapping):
         scores = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
         test = f"on test, scored once, {scores}"
-    return [
-        f"Final training ({final['trial_id']}), all workers together: {best['metric']} "
-        f"{final['value']:.4f}; {test}."
-    ]
+    return [f"Final training ({final['trial_id']}): {best['metric']} {final['value']:.4f}; {test}."]
 
 
 STEPS: dict[str, Callable[[Work], None]] = {

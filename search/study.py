@@ -117,6 +117,10 @@ class Resources(Frozen):
     idle_minutes: PositiveFloat = 5
     """A worker group without work for so long gives its machine back."""
 
+    together_minutes: NonNegativeFloat = 1
+    """The final training takes the workers of all concurrent trials where the incumbent's own run
+    took this long; a shorter one is over before so many have started together."""
+
     custom: dict[str, PositiveFloat] = Field(default={})
     """Other resources of each worker, by the names that the cluster's nodes give them."""
 

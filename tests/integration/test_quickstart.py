@@ -29,7 +29,7 @@ def test_the_quickstart_varies_all_seven_settings_and_stops_some_trials(quicksta
     searched = [row for row in rows(quickstart) if row["phase"] == "search"]
     for name in ("theta", "mu", "eta", "alpha", "beta", "learning_rate", "dropout"):
         assert len({row[name] for row in searched}) > 1, name
-    assert all(0 <= int(row["mu"]) < int(row["eta"]) <= 4 for row in searched)
+    assert all(0 <= int(row["mu"]) < int(row["eta"]) <= 3 for row in searched)
     assert {row["state"] for row in searched} == {"completed", "stopped"}
 
 
@@ -123,12 +123,11 @@ def interrupted(output: Path, how: signal.Signals, status: int, epochs: int, *mo
     assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
 
 
-def test_a_study_interrupted_in_three_ways_resumes_with_its_exact_budget(tmp_path: Path) -> None:
-    study = tmp_path / "quickstart"
-    interrupted(tmp_path, signal.SIGKILL, -9, 2)
+def test_a_study_that_was_interrupted_resumes_with_its_exact_budget(tmp_path: Path) -> None:
+    study = tmp_path / "quickstart"  # test_kills.py kills studies
+    interrupted(tmp_path, signal.SIGINT, 130, 2)
     other_data_is_refused(study)
-    interrupted(tmp_path, signal.SIGINT, 130, 5, "--resume")
-    interrupted(tmp_path, signal.SIGTERM, 143, 8, "--resume")
+    interrupted(tmp_path, signal.SIGTERM, 143, 6, "--resume")
     ended = {row["trial_id"]: row for row in rows(study) if row["state"] == "completed"}
     done = run("--output", str(tmp_path), "--resume", "--phases", "search")
     assert done.returncode == 0, done.stderr

@@ -99,6 +99,7 @@ def test_a_killed_sensitivity_phase_goes_on_where_it_was(ledger: list[str], tmp_
     study, where = tmp_path / "quickstart", ["--output", str(tmp_path)]
     few = ["--trials", "3", "--epochs", "1", "--set", "sensitivity.points=2"]
     few += ["--set", "sensitivity.seeds=1", "--set", "sensitivity.pairs=0"]
+    few += ["--set", "resources.together_minutes=0"]
     assert run(*where, *ledger, *few, "--phases", "search,confirm").returncode == 0
     before = {row["trial_id"]: row for row in rows(study)}
     with subprocess.Popen(
@@ -114,4 +115,7 @@ def test_a_killed_sensitivity_phase_goes_on_where_it_was(ledger: list[str], tmp_
     after = {row["trial_id"]: row for row in rows(study)}
     assert before.items() <= after.items()  # nothing that had ended was trained again
     assert {row["state"] for row in after.values()} <= {"completed", "stopped"}
+    final = next(row for row in after.values() if row["phase"] == "final")
+    both = 2 * float(final["seconds"])  # the workers of both concurrent trials, together
+    assert float(final["device_seconds"]) == pytest.approx(both, abs=0.01)
     assert (study / "report.html").exists()

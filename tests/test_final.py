@@ -1,0 +1,65 @@
+"""Which workers the final training gets."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+from sample_entries import sample_entry, sample_study
+
+from search import final
+from search.final import workers_for
+
+HERE = SimpleNamespace(concurrent=3)
+"""The cluster that trained the other phases, with groups for three trials."""
+
+
+class Work:
+    """A study at work, as far as the final training looks at it."""
+
+    def __init__(self, minutes: float) -> None:
+        self.study = sample_study(resources={"together_minutes": minutes})
+        self.place, self.address = SimpleNamespace(shared="folder"), None
+        self.released = False
+
+    def cluster(self) -> Any:
+        return HERE
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Gathered:
+    """In place of a cluster with one group."""
+
+    def __init__(self, study: Any, *_: Any) -> None:
+        self.resources = study.resources
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(final, "Cluster", Gathered)
+
+
+def run_of(seconds: float) -> Any:
+    return replace(sample_entry("search-0001", 0.8), seconds=seconds)
+
+
+def test_a_run_that_takes_long_gets_all_workers_and_the_others_go_home_first() -> None:
+    work: Any = Work(minutes=2)
+    with workers_for(work, run_of(seconds=121)) as cluster:
+        assert work.released
+        assert (cluster.resources.workers, cluster.resources.concurrent) == (3, 1)  # type: ignore[attr-defined]
+
+
+def test_a_short_run_waits_for_no_new_workers() -> None:
+    work: Any = Work(minutes=2)
+    with workers_for(work, run_of(seconds=119)) as cluster:
+        assert cluster is HERE
+        assert not work.released
