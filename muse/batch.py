@@ -21,7 +21,7 @@ class Batch:
     """False on padding, (B, S), bool."""
 
     image: Tensor
-    """The picture, (B, 3, H, H), uint8."""
+    """The picture, (B, 3, H, H), uint8; or its features of a frozen image encoder, float16."""
 
     small_image: Tensor
     """The copy that text-to-image generation paints, (B, 3, h, h), uint8."""

@@ -113,7 +113,9 @@ class ImageConfig(Frozen):
     """Side of the grid that the features are pooled to: grid x grid image tokens."""
 
     frozen_stages: Annotated[int, Field(ge=0, le=4)] = 1
-    """Stages that are not trained, the stem with the first; 0 trains everything."""
+    """Stages that are not trained, the stem with the first; 0 trains everything.
+
+    Where all are frozen each picture is encoded once, and its features are kept on disk."""
 
     @model_validator(mode="after")
     def frozen_within_stages(self) -> Self:

@@ -172,11 +172,21 @@ class ImageEncoder(nn.Module):
             stage.eval()
         return self
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether no stage is trained, so that a picture's features are always the same."""
+        return self.frozen == len(self.stages)
+
     def forward(self, image: Tensor) -> Tensor:
-        """Encode pictures (B, 3, H, H), uint8, as (B, P, D)."""
+        """Encode pictures (B, 3, H, H), uint8, or their `features` (B, P, C), as (B, P, D)."""
+        features = image if image.is_floating_point() else self.features(image)
+        tokens: Tensor = self.project(features.to(self.project.weight.dtype))
+        return tokens
+
+    def features(self, image: Tensor) -> Tensor:
+        """What the ResNet sees in pictures (B, 3, H, H), uint8: its pooled grid, (B, P, C)."""
         features = (image.float() / 255 - self.mean) / self.std
         for stage in self.stages:
             features = stage(features)  # (B, C, height, width)
         features = functional.adaptive_avg_pool2d(features, self.grid)
-        tokens: Tensor = self.project(features.flatten(2).transpose(1, 2))
-        return tokens
+        return features.flatten(2).transpose(1, 2)

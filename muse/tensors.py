@@ -199,7 +199,8 @@ class Split:
     """Place of each tweet's picture in `pixels`, 0 the blank, (N,)."""
 
     pixels: Pixels | Tensor
-    """Memory-mapped or on a GPU, shared by the splits, (P, 3, H, H)."""
+    """Memory-mapped or on a GPU, shared by the splits, (P, 3, H, H), uint8; or what a frozen image
+    encoder sees in them (`muse.features`), float16."""
 
     small_pixels: Pixels | Tensor
     """As `pixels`, (P, 3, h, h)."""
@@ -295,8 +296,14 @@ class Tensors:
     def resident(self, device: torch.device) -> "Tensors":
         """The same corpus with all its pictures on a device."""
         held = next(iter(self.splits.values())).held(device)
+        return self.showing(held.pixels, held.small_pixels)
+
+    def showing(self, pixels: Pixels | Tensor, small: Pixels | Tensor | None = None) -> "Tensors":
+        """The same corpus with other arrays of its pictures, or of what stands for them."""
         splits = {
-            name: replace(split, pixels=held.pixels, small_pixels=held.small_pixels)
+            name: replace(
+                split, pixels=pixels, small_pixels=split.small_pixels if small is None else small
+            )
             for name, split in self.splits.items()
         }
         return replace(self, splits=splits)

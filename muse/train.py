@@ -15,9 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
-from muse.device import Worker, autocast, fits, prefer_channels_last, together, wants_bf16
+from muse.device import Worker, autocast, prefer_channels_last, together, wants_bf16
 from muse.encoders import build_text_model
 from muse.evaluate import evaluate
+from muse.features import as_shown
 from muse.model import Muse
 from muse.optimizer import build_optimizer, build_schedule
 from muse.step import RecordedStep, Step
@@ -85,12 +86,23 @@ def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
     return full + (rest >= world)
 
 
-def start_run(config: MuseConfig, tensors: Tensors, worker: Worker) -> Run:
-    """Build model, optimiser and schedule, the same on every worker."""
-    if fits(tensors.picture_bytes, worker.device):
-        tensors = tensors.resident(worker.device)
+def start_run(
+    config: MuseConfig, tensors: Tensors, worker: Worker, *, keep_features: bool = True
+) -> Run:
+    """Build model, optimiser and schedule, the same on every worker.
+
+    Args:
+        config: all settings.
+        tensors: the prepared corpus.
+        worker: this process among the others.
+        keep_features: let a wholly frozen image encoder read every picture now, and none again.
+
+    Raises:
+        UserError: the cache has no room for the features.
+    """
     model = build_model(config, tensors).to(worker.device)
     prefer_channels_last(model.image_encoder, worker.device)
+    tensors = as_shown(tensors, model.image_encoder, worker.device, keep_features=keep_features)
     wrapped = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     steps = config.train.epochs * steps_an_epoch(tensors.splits["train"], config, worker.world)

@@ -55,7 +55,7 @@ def seconds_a_tweet(study: Study, tensors: Tensors, steps: int = 2) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(study.resources.cpus_per_worker)))
     try:
-        run = start_run(config, tensors, Worker())
+        run = start_run(config, tensors, Worker(), keep_features=False)
         size = min(config.train.batch_size, len(tensors.splits["train"]))
         batch = torch.from_numpy(np.arange(size))
         train_step(run, batch)  # the first step is slower

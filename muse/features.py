@@ -1,0 +1,80 @@
+"""What a wholly frozen image encoder sees in each picture: computed once, kept on disk.
+
+Such an encoder says the same of a picture in every epoch and in every trial, so nobody need ask it
+twice. Shapes: N pictures, P image tokens, C the ResNet's channels.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from muse.cache import build_once, cache_folder
+from muse.device import fits
+from muse.encoders import ImageEncoder
+from muse.tensors import Split, Tensors, shown
+
+FEATURES = "features.npy"
+A_TIME = 64
+"""Pictures encoded at once."""
+
+
+def as_shown(
+    tensors: Tensors, encoder: nn.Module, device: torch.device, *, keep_features: bool = True
+) -> Tensors:
+    """The corpus as a model is shown it: features where they never change; on a GPU what fits."""
+    if keep_features and isinstance(encoder, ImageEncoder) and encoder.is_frozen:
+        tensors = with_features(tensors, encoder, device)
+    if fits(tensors.picture_bytes, device):
+        tensors = tensors.resident(device)
+    return tensors
+
+
+def with_features(tensors: Tensors, encoder: ImageEncoder, device: torch.device) -> Tensors:
+    """A corpus whose batches show features (B, P, C) of the pictures in place of their pixels.
+
+    They are kept in half precision. Other weights, sizes or pictures have features of their own.
+
+    Args:
+        tensors: the prepared corpus.
+        encoder: all of whose stages are frozen.
+        device: where the encoder is.
+
+    Raises:
+        UserError: the cache has no room.
+    """
+    folder = cache_folder() / features_key(tensors, encoder)
+    split = next(iter(tensors.splits.values()))  # all show the same pictures
+    build_once(folder, lambda part: write_features(part / FEATURES, split, encoder, device))
+    return tensors.showing(np.load(folder / FEATURES, mmap_mode="r"))
+
+
+def features_key(tensors: Tensors, encoder: ImageEncoder) -> str:
+    """Hash of all that decides the features."""
+    content = hashlib.sha256(f"{tensors.key} {encoder.grid}".encode())
+    for name, weights in encoder.stages.state_dict().items():
+        content.update(f"{name} {tuple(weights.shape)}".encode())
+        content.update(weights.detach().cpu().contiguous().numpy())
+    return f"features-{content.hexdigest()[:32]}"
+
+
+@torch.no_grad()
+def write_features(file: Path, split: Split, encoder: ImageEncoder, device: torch.device) -> None:
+    """Write the features of every picture as one array (N, P, C), float16.
+
+    Raises:
+        OSError: no space left.
+    """
+    encoder.eval()
+    count = len(split.pixels)
+    with file.open("wb") as stream:  # plain writes: a map ends the process on a full disk
+        for start in range(0, count, A_TIME):
+            places = np.arange(start, min(start + A_TIME, count), dtype=np.int32)
+            some = encoder.features(shown(split.pixels, places).to(device)).half().cpu().numpy()
+            if start == 0:
+                header = {"descr": some.dtype.str, "fortran_order": False}
+                shape = (count, *some.shape[1:])
+                np.lib.format.write_array_header_1_0(stream, {**header, "shape": shape})
+            stream.write(some.tobytes())
