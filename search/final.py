@@ -44,19 +44,20 @@ NO_TEST = "this corpus has no test split"
 
 @contextmanager
 def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
-    """One group of all workers; for a run that is over before it would have started, one's own."""
-    if best.seconds < 60 * work.study.resources.together_minutes:
-        yield work.cluster()
+    """One group of all workers; a usual one for a run that is over before that would start."""
+    is_short = best.seconds < 60 * work.study.resources.together_minutes
+    if is_short and work.running is not None:
+        yield work.running
         return
-    study = together(work.study, work.cluster())
+    usual = work.study.resources.workers
+    workers = usual if is_short else usual * work.cluster().concurrent
     work.release()
-    with Cluster(study, work.place.shared, work.address) as cluster:
+    with Cluster(in_one_group(work.study, workers), work.place.shared, work.address) as cluster:
         yield cluster
 
 
-def together(study: Study, cluster: Cluster) -> Study:
-    """The study with the workers of all concurrent trials in one trial."""
-    workers = study.resources.workers * cluster.concurrent
+def in_one_group(study: Study, workers: int) -> Study:
+    """The study with one trial at a time, of so many workers as far as a batch has tweets."""
     most = min(workers, study.base.train.batch_size)
     wanted = study.resources.model_copy(update={"workers": most, "concurrent": 1})
     return study.model_copy(update={"resources": wanted})

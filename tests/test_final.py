@@ -21,6 +21,7 @@ class Work:
         self.study = sample_study(resources={"together_minutes": minutes})
         self.place, self.address = SimpleNamespace(shared="folder"), None
         self.released = False
+        self.running = HERE
 
     def cluster(self) -> Any:
         return HERE
@@ -63,3 +64,10 @@ def test_a_short_run_waits_for_no_new_workers() -> None:
     with workers_for(work, run_of(seconds=119)) as cluster:
         assert cluster is HERE
         assert not work.released
+
+
+def test_a_short_run_alone_starts_no_more_workers_than_it_needs() -> None:
+    work: Any = Work(minutes=2)
+    work.running = None  # a resume with nothing else to train
+    with workers_for(work, run_of(seconds=119)) as cluster:
+        assert (cluster.resources.workers, cluster.resources.concurrent) == (1, 1)  # type: ignore[attr-defined]
