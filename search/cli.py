@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from muse.errors import UserError
+from search.importing import importing
 from search.problems import did_you_mean
 from search.quiet import be_quiet
 from search.study import COMPARING, PHASES, Study, build_study, read_study
@@ -167,7 +168,8 @@ def command(options: argparse.Namespace) -> int:
         study = read_study(options.experiment or QUICKSTART, given)
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
-    from search import start  # noqa: PLC0415
+    with importing():
+        from search import start  # noqa: PLC0415
 
     if options.dry_run:
         print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
