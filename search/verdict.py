@@ -43,13 +43,22 @@ def judge(
 
 
 def verdict(levels: Sequence[Level], gain: float, noise: float | None) -> Verdict:
-    """cliff, sensitive, flat, or unjudged where even a cliff could hide."""
+    """cliff, sensitive, flat, or unjudged where even a cliff could hide or all runs are alike."""
     if any(falls(level, gain, noise) for level in levels):
         return "cliff"
     if any(level.survives for level in levels):
         return "sensitive"
     bound = excluded_above(levels)
     return "flat" if bound is not None and bound <= MOST * gain else "unjudged"
+
+
+def are_alike(levels: Sequence[Level]) -> bool:
+    """Whether every run of every value has the same score.
+
+    Seeds alone make scores differ: these runs have reached the highest there is, or learnt nothing,
+    and would have done so had the setting mattered.
+    """
+    return len({score for level in levels for score in level.scores}) == 1
 
 
 def falls(level: Level, gain: float, noise: float | None) -> bool:
@@ -69,7 +78,9 @@ def effect(levels: Sequence[Level]) -> float | None:
 
 
 def excluded_above(levels: Sequence[Level]) -> float | None:
-    """The end of a difference's interval that lies farthest from none."""
+    """The end of a difference's interval that lies farthest from none; None tells nothing."""
+    if are_alike(levels):
+        return None
     ends = [end for v in levels for end in (v.difference_low, v.difference_high) if end is not None]
     return max(map(abs, ends)) if ends else None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice, short
-from search.verdict import MOST
+from search.verdict import MOST, are_alike
 from search.view import number
 
 SYMBOLS = {"theta": "θ", "mu": "μ", "eta": "η", "alpha": "α", "beta": "β"}  # noqa: RUF001
@@ -148,6 +148,10 @@ def unjudged(curve: Curve, findings: Findings) -> str:
         return "one seed tells nothing of chance"
     if len(curve.levels) == 1:
         return "no other value is legal beside the incumbent's other settings"
+    if are_alike(curve.levels):
+        return (
+            f"every run scored {score(findings.mean)}, so these tweets tell no value from another"
+        )
     half = MOST * (findings.mean - findings.baseline)
     return (
         f"{len(findings.seeds)} seeds are too few here, the intervals do not even exclude the loss "

@@ -1,5 +1,6 @@
 """What a reader is told of a setting: verdict, safe range, alarm, rank."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ def level(
     value: Value, mean: float | None, difference: float | None = None, **fields: Any
 ) -> Level:
     """A level with three scores, or none; a difference has p = 1 where none is given."""
-    scores = () if mean is None else (mean,) * 3
+    scores = () if mean is None else (mean - 0.01, mean, mean + 0.01)
     p = None if difference is None else 1.0
     known: dict[str, Any] = {"failed": 0, "low": None, "high": None, "p": p, **fields}
     half = None if difference is None or known["p"] is None else 0.05
@@ -70,6 +71,21 @@ def test_a_loss_far_beyond_the_noise_floor_is_a_cliff_though_wide_intervals_hide
     levels = [level(1, 0.6), level(2, 0.1, -0.5)]
     assert verdict(levels, GAIN, FLOOR) == "cliff"
     assert verdict(levels, GAIN, noise=0.2) == "unjudged"
+
+
+@pytest.mark.parametrize("score", [1.0, 0.0])
+def test_runs_that_are_all_perfect_or_all_without_success_tell_nothing(score: float) -> None:
+    same = level(2, score, 0.0, difference_low=0.0, difference_high=0.0)
+    levels = [replace(one, scores=(score,) * 3) for one in (level(1, score), same)]
+    assert verdict(levels, GAIN, FLOOR) == "unjudged"
+    assert excluded_above(levels) is None
+
+
+def test_a_setting_that_does_nothing_at_all_is_flat_where_seeds_differ() -> None:
+    scores = (0.6, 0.7, 0.65)
+    same = level(2, 0.65, 0.0, difference_low=0.0, difference_high=0.0)
+    levels = [replace(one, scores=scores) for one in (level(1, 0.65), same)]
+    assert verdict(levels, GAIN, FLOOR) == "flat"
 
 
 @pytest.mark.parametrize(("half", "expected"), [(0.29, "flat"), (0.31, "unjudged")])

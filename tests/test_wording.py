@@ -91,6 +91,15 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     assert "over 3 seeds, noise floor 0.006" in best
 
 
+def test_runs_that_are_all_alike_are_said_to_tell_nothing() -> None:
+    mu = curve_of("cross.mu", "unjudged")
+    same = tuple(replace(level, scores=(FINDINGS.mean,) * 3) for level in mu.levels)
+    mu = replace(mu, levels=same, effect=0.0)
+    assert "every run scored" in reading(mu, FINDINGS)
+    lines = headline(replace(FINDINGS, curves=(mu,)))
+    assert any("these tweets tell no value from another" in line for line in lines)
+
+
 def test_want_of_runs_is_not_called_no_effect() -> None:
     curves = [curve_of(c.name, "unjudged") if c.name == "cross.mu" else c for c in FINDINGS.curves]
     found = replace(FINDINGS, curves=tuple(curves))
