@@ -18,6 +18,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from search.findings import Curve, Findings, Level
 from search.scales import heights, is_log, place, scale
 from search.space import Choice
+from search.verdict import are_alike
 from search.wording import NO_SCORE, ONE_SEED, few_seeds, meaning, metric_name, title
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "0.45"
@@ -82,6 +83,8 @@ def doubt(curve: Curve, findings: Findings) -> str:
         return NO_SCORE
     if few_seeds(findings):
         return f"means span {curve.effect:.2g}; {ONE_SEED}"
+    if are_alike(curve.levels):
+        return "every run has the same score: no value can be told from another"
     told = {
         "flat": f"; differences above {curve.excluded_above or 0.0:.2g} are excluded (95 %)",
         "unjudged": "; too few runs or legal values to judge",

@@ -53,12 +53,12 @@ def verdict(levels: Sequence[Level], gain: float, noise: float | None) -> Verdic
 
 
 def are_alike(levels: Sequence[Level]) -> bool:
-    """Whether every run of every value has the same score.
+    """Whether every run of several values has the same score.
 
     Seeds alone make scores differ: these runs have reached the highest there is, or learnt nothing,
     and would have done so had the setting mattered.
     """
-    return len({score for level in levels for score in level.scores}) == 1
+    return len(levels) > 1 and len({score for level in levels for score in level.scores}) == 1
 
 
 def falls(level: Level, gain: float, noise: float | None) -> bool:

@@ -117,6 +117,13 @@ def test_names_stand_side_by_side_without_a_line() -> None:
     assert lines(axes)["mean"].get_linestyle() == "None"
 
 
+def test_runs_that_are_all_alike_are_said_to_tell_nothing() -> None:
+    mu = curve_of("cross.mu", "unjudged")
+    perfect = tuple(replace(level, scores=(1.0, 1.0, 1.0), mean=1.0) for level in mu.levels)
+    axes = rendered(draw_curve(replace(mu, levels=perfect, effect=0.0), FINDINGS))
+    assert any("every run has the same score" in word for word in words(axes))
+
+
 def test_noise_does_not_fill_the_picture() -> None:
     axes = rendered(draw_curve(curve_of("cross.mu", "flat"), FINDINGS))
     low, high = axes.get_ylim()
