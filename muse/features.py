@@ -14,6 +14,7 @@ from torch import nn
 from muse.cache import build_once, cache_folder
 from muse.device import fits
 from muse.encoders import ImageEncoder
+from muse.pictures import write_header
 from muse.tensors import Split, Tensors, shown
 
 FEATURES = "features.npy"
@@ -46,9 +47,9 @@ def with_features(tensors: Tensors, encoder: ImageEncoder, device: torch.device)
         UserError: the cache has no room.
     """
     folder = cache_folder() / features_key(tensors, encoder)
-    split = next(iter(tensors.splits.values()))  # all show the same pictures
+    split = tensors.a_split
     build_once(folder, lambda part: write_features(part / FEATURES, split, encoder, device))
-    return tensors.showing(np.load(folder / FEATURES, mmap_mode="r"))
+    return tensors.showing(np.load(folder / FEATURES, mmap_mode="r"), split.small_pixels)
 
 
 def features_key(tensors: Tensors, encoder: ImageEncoder) -> str:
@@ -74,7 +75,5 @@ def write_features(file: Path, split: Split, encoder: ImageEncoder, device: torc
             places = np.arange(start, min(start + A_TIME, count), dtype=np.int32)
             some = encoder.features(shown(split.pixels, places).to(device)).half().cpu().numpy()
             if start == 0:
-                header = {"descr": some.dtype.str, "fortran_order": False}
-                shape = (count, *some.shape[1:])
-                np.lib.format.write_array_header_1_0(stream, {**header, "shape": shape})
+                write_header(stream, (count, *some.shape[1:]), "float16")
             stream.write(some.tobytes())

@@ -132,10 +132,9 @@ def blank(size: int, small_size: int) -> tuple[Pixels, Pixels]:
     return large, small
 
 
-def write_header(file: IO[bytes], count: int, size: int) -> None:
-    """Begin an .npy file of `count` pictures."""
-    shape = (count, 3, size, size)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:
+    """Begin an .npy file whose values are then written piece by piece."""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
@@ -151,7 +150,7 @@ def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -
     count = 1 + len(gallery.distinct)
     with (folder / PIXELS).open("wb") as large, (folder / SMALL_PIXELS).open("wb") as small:
         for file, pixels in zip((large, small), blank(size, small_size), strict=True):
-            write_header(file, count, pixels.shape[-1])
+            write_header(file, (count, *pixels.shape), "uint8")
             file.write(pixels.tobytes())
         # Closed here: a generator left half-way would restore its warning filters much later.
         with closing(resized(gallery, size, small_size)) as pairs:

@@ -288,22 +288,24 @@ class Tensors:
         return self.folder.name
 
     @property
+    def a_split(self) -> Split:
+        """Any of the splits, for the pictures, which all of them share."""
+        return next(iter(self.splits.values()))
+
+    @property
     def picture_bytes(self) -> int:
         """Size of all pictures, both copies of each."""
-        a_split = next(iter(self.splits.values()))  # all show the same pictures
-        return a_split.pixels.nbytes + a_split.small_pixels.nbytes
+        return self.a_split.pixels.nbytes + self.a_split.small_pixels.nbytes
 
     def resident(self, device: torch.device) -> "Tensors":
         """The same corpus with all its pictures on a device."""
-        held = next(iter(self.splits.values())).held(device)
+        held = self.a_split.held(device)
         return self.showing(held.pixels, held.small_pixels)
 
-    def showing(self, pixels: Pixels | Tensor, small: Pixels | Tensor | None = None) -> "Tensors":
+    def showing(self, pixels: Pixels | Tensor, small_pixels: Pixels | Tensor) -> "Tensors":
         """The same corpus with other arrays of its pictures, or of what stands for them."""
         splits = {
-            name: replace(
-                split, pixels=pixels, small_pixels=split.small_pixels if small is None else small
-            )
+            name: replace(split, pixels=pixels, small_pixels=small_pixels)
             for name, split in self.splits.items()
         }
         return replace(self, splits=splits)
