@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 
 from muse.config import MuseConfig
@@ -23,6 +23,9 @@ from muse.pretrained import load_tokenizer, save_tokenizer
 
 FORMAT = 2
 LAST = "last.pt"
+
+Weights = dict[str, torch.Tensor]
+"""By the names of a model's `state_dict`."""
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -39,21 +42,35 @@ def replace_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def save_weights(model: Muse, file: Path) -> None:
+def save_weights(weights: Weights, file: Path) -> None:
     """Write all weights, those that two parts share once.
 
     Raises:
         OSError: no space left, or the file cannot be written.
     """
+    names: dict[tuple[int, ...], str] = {}
+    for name, tensor in weights.items():
+        names.setdefault((tensor.data_ptr(), *tensor.shape, *tensor.stride()), name)
     try:
-        save_model(model, str(file))
+        save_file({name: weights[name].contiguous() for name in names.values()}, file)
     except SafetensorError as error:  # how its compiled part reports a full disk
         number = re.search(r"os error (\d+)", str(error))
         raise OSError(*([int(number[1])] if number else []), str(error)) from error
 
 
-def export(model: Muse, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def export(
+    model: Muse,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: Weights | None = None,
+) -> None:
     """Write the model so that nobody ever sees half of it.
+
+    Args:
+        model: whose settings and labels are written.
+        tokenizer: of its texts.
+        folder: where to; an older model there is replaced.
+        weights: as the model's `state_dict`, of an earlier moment; None: as they are now.
 
     Raises:
         OSError: no space left, or the folder cannot be written.
@@ -61,7 +78,7 @@ def export(model: Muse, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Non
     new = folder.with_name(f".{folder.name}-{uuid4().hex}")
     new.mkdir(parents=True)
     try:
-        save_weights(model, new / "model.safetensors")
+        save_weights(weights or model.state_dict(), new / "model.safetensors")
         model.text_encoder.model.config.to_json_file(new / "text.json", use_diff=False)
         about = {
             "format": FORMAT,

@@ -23,6 +23,7 @@ from muse.model import Muse
 from muse.optimizer import build_optimizer, build_schedule
 from muse.step import RecordedStep, Step
 from muse.tensors import Split, Tensors
+from muse.writer import Writer, on_cpu
 
 Report = Callable[[dict[str, float]], bool]
 """Takes an epoch's figures; False asks for an end."""
@@ -229,20 +230,36 @@ def run_epoch(run: Run) -> None:
     }
 
 
-def keep(run: Run, folder: Path, *, best: bool = True) -> None:
-    """Export the model if this epoch is its best, and keep the state to go on from.
+def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
+    """Have the model exported if this epoch is its best, and the state kept to go on from.
+
+    A best model is written always, and before the state that tells of it; a state only where
+    storage keeps up: what it would save is one epoch more.
 
     Args:
         run: after an epoch.
         folder: where checkpoints go.
+        writer: writes them while the next epoch is trained.
         best: whether anyone wants the best model.
+
+    Raises:
+        OSError: an earlier checkpoint could not be written.
     """
     if run.worker.rank > 0:
         return
-    if best and run.best_epoch == run.epoch:
-        export(run.model, run.tensors.tokenizer, folder / "best")
-    if run.epoch < run.config.train.epochs:
-        save_last(folder, run.state())
+    is_best = best and run.best_epoch == run.epoch
+    goes_on = run.epoch < run.config.train.epochs and not writer.busy()
+    if not (is_best or goes_on):
+        return
+    state = on_cpu(run.state() if goes_on else {"model": run.model.state_dict()})
+
+    def write() -> None:
+        if is_best:
+            export(run.model, run.tensors.tokenizer, folder / "best", state["model"])
+        if goes_on:
+            save_last(folder, state)
+
+    writer.write(write)
 
 
 def fit(
@@ -254,8 +271,9 @@ def fit(
 ) -> dict[str, float]:
     """Train, validate each epoch and keep the best model in `folder/best`.
 
-    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports that run's
-    last epoch again, for it may have ended before anyone was told.
+    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports that epoch
+    again, for the run may have ended before anyone was told. Epochs after it are trained again: the
+    state is written while the next epoch is trained, and may have come to nothing.
 
     Args:
         config: all settings.
@@ -272,7 +290,8 @@ def fit(
     """
     run = start_run(config, tensors, worker)
     take_up(run, folder)
-    return complete(run, report, folder)
+    with Writer() as writer:
+        return complete(run, report, folder, writer)
 
 
 def take_up(run: Run, folder: Path) -> None:
@@ -285,24 +304,29 @@ def take_up(run: Run, folder: Path) -> None:
         run.restore(state)
 
 
-def complete(run: Run, report: Report, folder: Path, *, keep_best: bool = True) -> dict[str, float]:
-    """Train a run to its end; `fit` says how.
+def complete(
+    run: Run, report: Report, folder: Path, writer: Writer, *, keep_best: bool = True
+) -> dict[str, float]:
+    """Train a run to its end; `fit` says how. All is written when it returns.
 
     Args:
         run: new, or taken up again.
         report: told of each epoch by the first worker; False ends the run.
         folder: where checkpoints go.
+        writer: writes them.
         keep_best: whether the best model is wanted in `folder/best`.
 
     Raises:
         DivergedError: a loss is not finite.
+        OSError: a checkpoint could not be written.
     """
     epochs = run.config.train.epochs
     wanted = told(run, report) if run.epoch else True
     while wanted and run.epoch < epochs:
         run_epoch(run)
-        keep(run, folder, best=keep_best)
+        keep(run, folder, writer, best=keep_best)
         wanted = told(run, report)
+    writer.flush()
     if run.worker.rank == 0 and run.epoch >= epochs:
         (folder / LAST).unlink(missing_ok=True)  # else whoever ended the run may take it up again
     return run.report

@@ -46,6 +46,9 @@ class Task:
     """Whether its best model is scored on the test split, once, with the report of its last
     epoch."""
 
+    rungs: tuple[int, ...] = ()
+    """Epochs after which it may be stopped: its checkpoint is on storage before each is told."""
+
 
 @dataclass(frozen=True)
 class Patience:

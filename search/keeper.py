@@ -19,6 +19,7 @@ from search.bucket import Checkpoints
 from search.ledger import Entry, Ledger, State, Word
 from search.mirror import Mirror
 from search.plan import COMPARE
+from search.scheduler import rungs
 from search.searcher import Begin, Proposal, Unsaved
 from search.study import Study
 from search.table import write_csv
@@ -143,6 +144,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
                 "fingerprint": fingerprint(config),
                 "export": phase in EXPORTED,
                 "test": phase == COMPARE,
+                "rungs": rungs(self.study) if phase == "search" else (),
             }
             self.ledger.hear(proposal.trial_id, Word(asked_hash=fingerprint(config)))
             epochs = self.study.budget.epochs

@@ -1,5 +1,6 @@
 """Who stops a trial early: ASHA, which keeps its rungs over a resume, or nobody."""
 
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,17 +43,30 @@ def ours(trial: Any) -> SimpleNamespace:
     return SimpleNamespace(trial_id=trial.config["task"]["trial_id"])
 
 
+def grace(study: Study) -> int:
+    """Epochs before which nothing is stopped."""
+    return min(study.scheduler.grace_epochs, study.budget.epochs)
+
+
+def rungs(study: Study) -> tuple[int, ...]:
+    """The epochs after which a trial may be stopped."""
+    found, milestone = [], float(grace(study))
+    while study.scheduler.name == "asha" and milestone < study.budget.epochs:
+        found.append(ceil(milestone))
+        milestone *= study.scheduler.reduction
+    return tuple(found)
+
+
 def build_scheduler(study: Study, earlier: list[Entry]) -> TrialScheduler:
     """The study's scheduler, knowing the reports of trials from before an interruption."""
     if study.scheduler.name == "none":
         return FIFOScheduler()
-    grace = min(study.scheduler.grace_epochs, study.budget.epochs)
     asha = Asha(
         time_attr="epoch",
         metric="best",
         mode="max",
         max_t=study.budget.epochs,
-        grace_period=grace,
+        grace_period=grace(study),
         reduction_factor=study.scheduler.reduction,
     )
     for entry in earlier:

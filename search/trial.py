@@ -37,8 +37,7 @@ def pass_reports(task: Task, desk: Any, seen_epoch: int) -> None:
             if not passed:  # all its epochs were known; Tune wants a result all the same
                 tune.report(last)
             return
-        new = message["epoch"] > last["epoch"]  # a trial taken up again repeats its last epoch
-        last = message
-        if new:
+        if message["epoch"] > last["epoch"]:  # a trial taken up again repeats epochs
+            last = message
             tune.report(message)
             passed = True

@@ -22,7 +22,8 @@ from muse.device import Worker, autocast, wants_bf16
 from muse.evaluate import evaluate
 from muse.tensors import Tensors, prepare
 from muse.train import complete, start_run, take_up
-from search.bucket import Twin, at_hand
+from muse.writer import Writer
+from search.bucket import at_hand
 from search.desk import Task
 from search.faults import of_training, wait_for_storage
 
@@ -91,10 +92,11 @@ def train(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
     """Train the model that the task describes, once it is sure that it is that model."""
     config = MuseConfig.model_validate(task.config)
     run = start_run(config, prepared(config), worker)
-    with at_hand(task.folder) as (folder, twin):
+    with at_hand(task.folder) as (folder, twin), Writer(twin.push if twin else None) as writer:
 
         def report(figures: dict[str, float]) -> bool:
-            send(twin)  # what is on record can be taken up again
+            if figures["epoch"] in (*task.rungs, config.train.epochs):
+                writer.flush()  # it may end here, and what is not wanted is then cleared away
             seen = figures | memory(worker.device)
             if task.test and figures["epoch"] == config.train.epochs:
                 seen |= test_figures(folder / "best", config, worker.device)
@@ -106,16 +108,10 @@ def train(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
         if worker.rank == 0:
             about = {"node": socket.gethostname(), "fingerprint": built}
             ray.get(desk.began.remote(task.trial_id, about))
-        result = complete(run, report, folder, keep_best=task.export)
-        if worker.rank == 0:
-            send(twin)
+        result = complete(run, report, folder, writer, keep_best=task.export)
+        if worker.rank == 0 and twin is not None:
+            twin.push()  # that there is no state to go on from
         return result
-
-
-def send(twin: Twin | None) -> None:
-    """Send a trial's checkpoints to the bucket where they live, if they live in one."""
-    if twin is not None:
-        twin.push()
 
 
 def memory(device: torch.device) -> dict[str, float]:

@@ -111,10 +111,12 @@ def test_no_exchange_where_some_was_asked_is_caught(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_other_settings_is_caught_after_it_was_taken_up(tmp_path: Path) -> None:
     from muse.train import keep, run_epoch
+    from muse.writer import Writer
 
     other = built(small_config(**ASKED), tmp_path)
     run_epoch(other)
-    keep(other, make(tmp_path / "run"))
+    with Writer() as writer:
+        keep(other, make(tmp_path / "run"), writer)
     asked = small_config(**{**ASKED, "train": {**ASKED["train"], "learning_rate": 5e-3}})
     run = built(asked, tmp_path)
 

@@ -9,6 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.ledger import Entry
 from search.scheduler import Asha, build_scheduler
+from search.scheduler import rungs as epochs_of_rungs
 from search.study import Study
 
 EPOCHS = 9
@@ -60,6 +61,22 @@ def train(asha: Asha, trial_id: str, session: int, start: int = 0, end: int = EP
 def rungs(asha: Asha) -> list[tuple[float, dict[str, float]]]:
     """Of every rung below the full budget: at the last one nothing is decided."""
     return [(epoch, dict(seen)) for epoch, seen in asha._brackets[0]._rungs if epoch < EPOCHS]
+
+
+@pytest.mark.parametrize(
+    ("grace", "reduction"), [(1, 3), (2, 3), (1, 2.5), (4, 2), (9, 3), (20, 3)]
+)
+def test_a_trial_is_stopped_at_the_epochs_that_are_told_beforehand(
+    grace: int, reduction: float
+) -> None:
+    study = build_study(grace_epochs=grace, reduction=reduction)
+    asha = build_scheduler(study, [])
+    ends = {train(asha, f"t{n}", 0) for n in range(200)}
+    assert ends == {*epochs_of_rungs(study), EPOCHS}
+
+
+def test_without_a_scheduler_nothing_is_stopped() -> None:
+    assert epochs_of_rungs(build_study(name="none")) == ()
 
 
 def test_replaying_the_ledger_builds_the_same_rungs() -> None:

@@ -82,7 +82,7 @@ def test_benchmarks_run_on_a_bare_gpu_machine() -> None:
         "import sys; sys.path.insert(0, 'benchmarks')\n"
         "for name in 'ray optuna seqeval sklearn tensorboard sqlalchemy'.split():\n"
         "    sys.modules[name] = None\n"
-        "import train_step, exchange, data, workers"
+        "import train_step, exchange, data, workers, checkpoints"
     )
     root = Path(__file__).parents[1]
 

@@ -137,6 +137,28 @@ def test_a_compared_run_scores_its_best_model_on_test_with_its_last_report(
     assert {f"test_{name}": value for name, value in expected.items()}.items() <= last.items()
 
 
+def test_a_report_after_which_it_may_be_stopped_waits_for_its_checkpoint(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    monkeypatch.setattr(worker.Writer, "flush", lambda _: happened.append("written"))
+    monkeypatch.setattr(desk, "said", Happenings(happened))
+    asked = task(tmp_path, rungs=(2,))
+    data = {**asked.config, "train": {**asked.config["train"], "epochs": 3}}
+    worker.do(desk, replace(asked, config=data, fingerprint=fingerprint(data)), Worker())
+    assert happened == ["began", "report", *["written", "report"] * 2, "written", "finish"]
+
+
+class Happenings:
+    """What was said, without what it was about."""
+
+    def __init__(self, happened: list[str]) -> None:
+        self.happened = happened
+
+    def append(self, said: tuple[Any, ...]) -> None:
+        self.happened.append(said[0])
+
+
 def test_a_corpus_without_a_test_split_gives_no_test_figures(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,100 @@
+"""Checkpoints are written beside the training, which goes on while storage is slow."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+Job = Callable[[], None]
+
+
+class Writer:
+    """Writes one checkpoint at a time, in a thread of its own. Use it in a `with`.
+
+    One more may wait; a newer one takes its place.
+    """
+
+    def __init__(self, sent: Job | None = None) -> None:
+        """Nothing is written yet.
+
+        Args:
+            sent: called in that thread after each checkpoint, for storage that is elsewhere.
+        """
+        self.sent = sent
+        self.thread = ThreadPoolExecutor(1, "checkpoints")
+        self.jobs: list[Future[None]] = []
+        """What is being written, and what waits."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is written any more afterwards."""
+        self.thread.shutdown()
+
+    def busy(self) -> bool:
+        """Whether something is being written.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        done = [job for job in self.jobs if job.done()]
+        self.jobs = [job for job in self.jobs if job not in done]
+        for job in done:
+            job.result()
+        return bool(self.jobs)
+
+    def write(self, job: Job) -> None:
+        """Have a checkpoint written, in the place of one that still waits.
+
+        Raises:
+            OSError: an earlier one could not be written.
+        """
+        if self.busy():
+            self.jobs = [earlier for earlier in self.jobs if not earlier.cancel()]
+        self.jobs.append(self.thread.submit(self.do, job))
+
+    def do(self, job: Job) -> None:
+        """In the thread: write, and send."""
+        job()
+        if self.sent is not None:
+            self.sent()
+
+    def flush(self) -> None:
+        """Wait until all is written and sent.
+
+        Raises:
+            OSError: something could not be.
+        """
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            job.result()
+
+
+def on_cpu(state: Any) -> Any:
+    """A copy of a state, nested as it is, that no training changes.
+
+    Tensors that share their memory share it in the copy, too.
+    """
+    copies: dict[tuple[Any, ...], torch.Tensor] = {}
+
+    def copy(part: Any) -> Any:
+        if isinstance(part, torch.Tensor):
+            where = (part.data_ptr(), part.shape, part.stride(), part.dtype)
+            if where not in copies:
+                copies[where] = part.detach().to("cpu", copy=True)
+            return copies[where]
+        if isinstance(part, dict):
+            return {name: copy(inner) for name, inner in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(copy(inner) for inner in part)
+        return part
+
+    return copy(state)

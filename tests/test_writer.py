@@ -1,0 +1,184 @@
+"""Checkpoints beside the training: what waits for storage, and what is never lost."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_muse import small_config, small_muse, small_tensors, weights
+
+from muse import train
+from muse.checkpoint import LAST, export, load, load_last, save_last
+from muse.device import CPU
+from muse.pretrained import build_tokenizer
+from muse.train import fit
+from muse.writer import Writer, on_cpu
+
+PATIENCE = 60.0
+"""Seconds after which a thread counts as stuck."""
+
+
+class Slow:
+    """A job that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.started, self.let_go, self.done = (threading.Event() for _ in range(3))
+
+    def __call__(self) -> None:
+        self.started.set()
+        assert self.let_go.wait(PATIENCE)
+        self.done.set()
+
+
+def test_who_writes_does_not_wait() -> None:
+    slow = Slow()
+    with Writer() as writer:
+        writer.write(slow)
+        assert slow.started.wait(PATIENCE)
+        assert writer.busy()
+        assert not slow.done.is_set()
+        slow.let_go.set()
+        writer.flush()
+        assert slow.done.is_set()
+        assert not writer.busy()
+
+
+def test_the_end_waits_for_what_is_being_written() -> None:
+    slow = Slow()
+    with Writer() as writer:
+        writer.write(slow)
+        threading.Timer(0.05, slow.let_go.set).start()
+    assert slow.done.is_set()
+
+
+def test_a_newer_checkpoint_takes_the_place_of_one_that_waits() -> None:
+    slow, written = Slow(), []
+    with Writer() as writer:
+        writer.write(slow)
+        assert slow.started.wait(PATIENCE)
+        for number in (2, 3, 4):
+            writer.write(lambda number=number: written.append(number))
+        slow.let_go.set()
+    assert written == [4]
+
+
+def test_each_checkpoint_is_sent_when_it_is_written() -> None:
+    happened: list[str] = []
+    with Writer(lambda: happened.append("sent")) as writer:
+        for name in ("one", "two"):
+            writer.write(lambda name=name: happened.append(name))
+            writer.flush()
+    assert happened == ["one", "sent", "two", "sent"]
+
+
+def full() -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("ask", ["flush", "busy", "write"])
+def test_who_asks_next_learns_what_could_not_be_written(ask: str) -> None:
+    with Writer() as writer:
+        writer.write(full)
+        writer.thread.submit(int).result()  # the job before it is done
+        with pytest.raises(OSError, match="No space"):
+            writer.write(int) if ask == "write" else getattr(writer, ask)()
+        assert not writer.busy()  # told once
+
+
+def test_a_copy_stays_as_it_was_and_shares_what_was_shared() -> None:
+    weight = torch.ones(3)
+    state = {"a": weight, "deep": [{"b": weight}, (weight[1:], 5, "x", None)]}
+    copy = on_cpu(state)
+    weight.zero_()
+    assert copy["a"].tolist() == [1, 1, 1]
+    assert copy["deep"][0]["b"] is copy["a"]
+    assert copy["deep"][1][0].tolist() == [1, 1]
+    assert copy["deep"][1][1:] == (5, "x", None)
+
+
+def test_a_model_is_exported_as_it_was_when_it_was_copied(tmp_path: Path) -> None:
+    model = small_muse(small_config(parity={"shared_projection": True}))
+    copy, before = on_cpu(model.state_dict()), weights(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    export(model, build_tokenizer(["we saw the day"], 64), tmp_path / "best", copy)
+    kept = weights(load(tmp_path / "best")[0])
+    assert kept.keys() == before.keys()
+    assert all(torch.equal(kept[name], value) for name, value in before.items())
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch, until: threading.Event) -> list[int]:
+    """Storage that takes until then for the first state; returns the epochs of what it has kept."""
+    kept: list[int] = []
+
+    def save(folder: Path, state: dict[str, Any]) -> None:
+        assert until.wait(PATIENCE)
+        save_last(folder, state)
+        kept.append(state["progress"][0])
+
+    monkeypatch.setattr(train, "save_last", save)
+    return kept
+
+
+def test_training_goes_on_while_its_state_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(train={"epochs": 4})
+    tensors = small_tensors(config, tmp_path / "cache")
+    whole: list[dict[str, float]] = []
+    fit(config, tensors, lambda figures: whole.append(figures) or True, tmp_path / "whole")
+    let_go, told = threading.Event(), []
+    kept = slowly(monkeypatch, let_go)
+
+    def report(figures: dict[str, float]) -> bool:
+        told.append(figures)
+        if figures["epoch"] == 3:  # two epochs more than what is written
+            assert kept == []
+            let_go.set()
+        return figures["epoch"] < 3
+
+    fit(config, tensors, report, tmp_path / "run")
+    state = load_last(tmp_path / "run", CPU)
+    assert state is not None
+    assert kept == [state["progress"][0]] == [1]  # those of 2 and 3 were not worth waiting for
+
+    fit(config, tensors, lambda figures: told.append(figures) or True, tmp_path / "run")
+    assert [figures["epoch"] for figures in told] == [1, 2, 3, 1, 2, 3, 4]
+    for figures in told:
+        expected = whole[int(figures["epoch"]) - 1]
+        assert figures["train_loss"] == pytest.approx(expected["train_loss"], abs=1e-6)
+        assert figures["best_epoch"] == expected["best_epoch"]
+    one, other = (weights(load(tmp_path / name / "best")[0]) for name in ("whole", "run"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_state_never_tells_of_a_best_model_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(train={"epochs": 3})
+    tensors = small_tensors(config, tmp_path / "cache")
+    seen: list[tuple[int, bool]] = []
+
+    def save(folder: Path, state: dict[str, Any]) -> None:
+        best = weights(load(folder / "best")[0])
+        own = all(torch.equal(best[name], value) for name, value in state["model"].items())
+        seen.append((state["progress"][2], own))
+        save_last(folder, state)
+
+    scores = iter([0.5, 0.9, 0.7])
+    monkeypatch.setattr(train, "save_last", save)
+    monkeypatch.setattr(train, "evaluate", lambda *_: {"f1": next(scores), "loss": 1.0})
+    fit(config, tensors, lambda _: True, tmp_path / "run")
+    assert seen
+    assert all(own for _, own in seen)
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small_config()
+    tensors = small_tensors(config, tmp_path / "cache")
+    monkeypatch.setattr(train, "save_last", lambda *_: full())
+    with pytest.raises(OSError, match="No space"):
+        fit(config, tensors, lambda _: True, tmp_path / "run")
