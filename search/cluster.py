@@ -25,7 +25,7 @@ from search.desk import Desk, Patience
 from search.enter import pool_loop
 from search.fault import Fault
 from search.faults import NOBODY, first_line, of_workers
-from search.group import Group
+from search.group import Group, Several, Single
 from search.guard import stand_guard
 from search.packing import gpus_for
 from search.study import Study
@@ -253,7 +253,8 @@ class Cluster:
         """A worker group of Ray Train, which lives as long as all of its workers do."""
         wanted = self.study.resources
         threads = max(1, int(wanted.cpus_per_worker))
-        return Group(
+        kind = Several if wanted.workers > 1 else Single
+        return kind(
             pool_loop,
             train_loop_config={"desk": self.desk, "pool": number, "threads": threads},
             scaling_config=ray.train.ScalingConfig(

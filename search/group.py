@@ -1,23 +1,32 @@
-"""A worker group of Ray Train with no more processes beside it than it needs."""
+"""Worker groups of Ray Train with no more processes and imports beside them than they need."""
 
 from typing import Any
 
 from ray.train.torch import TorchTrainer
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 SPARE = {"DatasetsCallback", "PlacementGroupCleanerCallback"}
 """Each keeps a process for every group: to hand out Ray datasets, which we have none of, and to
 give back the resources of a controller that died alone, which Ray's server does as well."""
 
 
-class Group(TorchTrainer):  # type: ignore[misc] # Ray has no types
+class Lean:
     """Starts its workers sooner and leaves them more of the processor.
 
     Where Ray calls these things otherwise some day, a group is again as Ray makes it.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
-        return [
-            callback
-            for callback in super()._create_default_callbacks()
-            if type(callback).__name__ not in SPARE
-        ]
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]
+        return [callback for callback in callbacks if type(callback).__name__ not in SPARE]
+
+
+class Single(Lean, DataParallelTrainer):  # type: ignore[misc] # Ray has no types
+    """One worker, which exchanges nothing: Ray's controller of it need not import torch."""
+
+
+class Several(Lean, TorchTrainer):  # type: ignore[misc]
+    """Workers in one process group."""
+
+
+Group = Single | Several
