@@ -20,8 +20,9 @@ from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker, autocast, wants_bf16
 from muse.evaluate import evaluate
+from muse.fit import complete, take_up
 from muse.tensors import Tensors, prepare
-from muse.train import complete, start_run, take_up
+from muse.train import start_run
 from muse.writer import Writer
 from search.bucket import at_hand
 from search.desk import Task

@@ -10,7 +10,8 @@ from torch import nn
 from muse.applied import MisappliedError, applied, difference, fingerprint, verify
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.train import Run, start_run, take_up
+from muse.fit import take_up
+from muse.train import Run, start_run
 
 ASKED: dict[str, dict[str, Any]] = {
     "cross": {"layers": 4, "mu": 1, "eta": 3, "theta": 0.3, "dropout": 0.25},
@@ -110,7 +111,8 @@ def test_no_exchange_where_some_was_asked_is_caught(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_other_settings_is_caught_after_it_was_taken_up(tmp_path: Path) -> None:
-    from muse.train import keep, run_epoch
+    from muse.fit import keep
+    from muse.train import run_epoch
     from muse.writer import Writer
 
     other = built(small_config(**ASKED), tmp_path)

@@ -12,8 +12,9 @@ from muse.config import MuseConfig
 from muse.device import Worker
 from muse.encoders import ImageEncoder
 from muse.evaluate import evaluate
+from muse.fit import fit
 from muse.tensors import Tensors
-from muse.train import fit, start_run, train_step
+from muse.train import start_run, train_step
 
 FROZEN = {"frozen_stages": 1}
 """All the stages that the small model has."""

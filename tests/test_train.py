@@ -14,9 +14,10 @@ from muse.checkpoint import LAST, load
 from muse.config import MuseConfig
 from muse.device import Worker
 from muse.evaluate import evaluate
+from muse.fit import fit
 from muse.presets import PRESETS
 from muse.tensors import Tensors
-from muse.train import DivergedError, build_model, check_finite, epoch_order, fit, steps_an_epoch
+from muse.train import DivergedError, build_model, check_finite, epoch_order, steps_an_epoch
 
 Figures = dict[str, float]
 TIMES = ("seconds", "samples_per_second")
@@ -321,16 +322,29 @@ def test_the_start_depends_on_the_seed_alone(tmp_path: Path) -> None:
     assert not torch.equal(one["fusion.linear.weight"], other["fusion.linear.weight"])
 
 
-@pytest.mark.slow
-@both_tasks
-def test_the_tiny_preset_learns_what_needs_text_and_picture(tmp_path: Path, task: str) -> None:
+def tiny_trained(tmp_path: Path, task: str, inputs: str) -> float:
+    """The best score of the tiny preset on made-up tweets; it ends where that is above 0.9."""
     preset = PRESETS["tiny"]
-    data = {**preset["data"], "synthetic_tweets": 512}
+    # With fewer tweets luck alone moves the score of one stream by 0.1.
+    data = {**preset["data"], "synthetic_tweets": 512, "inputs": inputs}
     settings = {**preset["train"], "epochs": 10, "learning_rate": 1e-3}
     parts = {"task": task, **preset, "data": data, "train": settings}
     config = MuseConfig.model_validate(parts)
     tensors = small_tensors(config, tmp_path / "cache")
-
     told = fitted(config, tensors, tmp_path / "run", lambda figures: figures["value"] <= 0.9)
+    return told[-1]["best"]
 
-    assert told[-1]["value"] > 0.9
+
+@pytest.mark.slow
+@both_tasks
+def test_the_tiny_preset_learns_what_needs_text_and_picture(tmp_path: Path, task: str) -> None:
+    assert tiny_trained(tmp_path, task, "both") > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "inputs"),
+    [("mner", "text"), ("msa", "text"), ("msa", "image")],
+)
+def test_one_stream_alone_stays_near_its_ceiling(tmp_path: Path, task: str, inputs: str) -> None:
+    assert 0.4 < tiny_trained(tmp_path, task, inputs) < 0.6  # a picture cannot know where names are

@@ -13,9 +13,10 @@ from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker
 from muse.evaluate import evaluate
+from muse.fit import fit
 from muse.optimizer import build_schedule
 from muse.tensors import Tensors
-from muse.train import DivergedError, build_model, fit
+from muse.train import DivergedError, build_model
 
 TIMES = ("seconds", "samples_per_second")
 both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])

@@ -8,11 +8,12 @@ import pytest
 import torch
 from small_muse import small_config, small_muse, small_tensors, weights
 
+from muse import fit as fitting
 from muse import train
 from muse.checkpoint import LAST, export, load, load_last, save_last
 from muse.device import CPU
+from muse.fit import fit
 from muse.pretrained import build_tokenizer
-from muse.train import fit
 from muse.writer import Writer, on_cpu
 
 PATIENCE = 60.0
@@ -118,7 +119,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch, until: threading.Event) -> list[int]
         save_last(folder, state)
         kept.append(state["progress"][0])
 
-    monkeypatch.setattr(train, "save_last", save)
+    monkeypatch.setattr(fitting, "save_last", save)
     return kept
 
 
@@ -169,7 +170,7 @@ def test_a_state_never_tells_of_a_best_model_that_is_not_there(
         save_last(folder, state)
 
     scores = iter([0.5, 0.9, 0.7])
-    monkeypatch.setattr(train, "save_last", save)
+    monkeypatch.setattr(fitting, "save_last", save)
     monkeypatch.setattr(train, "evaluate", lambda *_: {"f1": next(scores), "loss": 1.0})
     fit(config, tensors, lambda _: True, tmp_path / "run")
     assert seen
@@ -179,6 +180,6 @@ def test_a_state_never_tells_of_a_best_model_that_is_not_there(
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small_config()
     tensors = small_tensors(config, tmp_path / "cache")
-    monkeypatch.setattr(train, "save_last", lambda *_: full())
+    monkeypatch.setattr(fitting, "save_last", lambda *_: full())
     with pytest.raises(OSError, match="No space"):
         fit(config, tensors, lambda _: True, tmp_path / "run")

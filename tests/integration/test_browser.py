@@ -14,14 +14,9 @@ from pathlib import Path
 
 import pytest
 from browsing import Page, chromium, need_browser
-from studies import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SMALL_STUDY = (
-    *("--trials", "4", "--epochs", "2", "--set", "sensitivity.points=2"),
-    *("--set", "data.synthetic_tweets=48"),
-)
 EMPTY = (
     "No dashboards are active",
     "No data",
@@ -35,14 +30,12 @@ EMPTY = (
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(request: pytest.FixtureRequest) -> Path:
     need_browser()  # before minutes are spent
     if "STUDY" in os.environ:
         return Path(os.environ["STUDY"])
-    output = tmp_path_factory.mktemp("results")
-    done = run("--output", str(output), *SMALL_STUDY)
-    assert done.returncode == 0, done.stderr
-    return output / "quickstart"
+    found: Path = request.getfixturevalue("quickstart")
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,129 @@
+"""Train one model to its end: epoch by epoch, with its checkpoints and reports."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
+from muse.config import MuseConfig
+from muse.device import Worker
+from muse.tensors import Tensors
+from muse.train import Run, run_epoch, start_run
+from muse.writer import Writer, on_cpu
+
+Report = Callable[[dict[str, float]], bool]
+"""Takes an epoch's figures; False asks for an end."""
+
+
+def fit(
+    config: MuseConfig,
+    tensors: Tensors,
+    report: Report,
+    folder: Path,
+    worker: Worker = Worker(),  # noqa: B008 - frozen
+) -> dict[str, float]:
+    """Train, validate each epoch and keep the best model in `folder/best`.
+
+    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports that epoch
+    again, for the run may have ended before anyone was told. Epochs after it are trained again: the
+    state is written while the next epoch is trained, and may have come to nothing.
+
+    Args:
+        config: all settings.
+        tensors: the prepared corpus.
+        report: told of each epoch by the first worker; False ends the run.
+        folder: where checkpoints go; on storage that all workers share.
+        worker: this process among the others.
+
+    Returns:
+        The last epoch's figures.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+    run = start_run(config, tensors, worker)
+    take_up(run, folder)
+    with Writer() as writer:
+        return complete(run, report, folder, writer)
+
+
+def take_up(run: Run, folder: Path) -> None:
+    """Go on from `folder/last.pt` where there is one; clear away what a kill left half written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if run.worker.rank == 0:
+        clear_halves(folder)
+    state = load_last(folder, run.worker.device)
+    if state is not None:
+        run.restore(state)
+
+
+def complete(
+    run: Run, report: Report, folder: Path, writer: Writer, *, keep_best: bool = True
+) -> dict[str, float]:
+    """Train a run to its end; `fit` says how. All is written when it returns.
+
+    Args:
+        run: new, or taken up again.
+        report: told of each epoch by the first worker; False ends the run.
+        folder: where checkpoints go.
+        writer: writes them.
+        keep_best: whether the best model is wanted in `folder/best`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+        OSError: a checkpoint could not be written.
+    """
+    epochs = run.config.train.epochs
+    wanted = told(run, report) if run.epoch else True
+    while wanted and run.epoch < epochs:
+        run_epoch(run)
+        keep(run, folder, writer, best=keep_best)
+        wanted = told(run, report)
+    writer.flush()
+    if run.worker.rank == 0 and run.epoch >= epochs:
+        (folder / LAST).unlink(missing_ok=True)  # else whoever ended the run may take it up again
+    return run.report
+
+
+def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
+    """Have the model exported if this epoch is its best, and the state kept to go on from.
+
+    A best model is written always, and before the state that tells of it; a state only where
+    storage keeps up: what it would save is one epoch more.
+
+    Args:
+        run: after an epoch.
+        folder: where checkpoints go.
+        writer: writes them while the next epoch is trained.
+        best: whether anyone wants the best model.
+
+    Raises:
+        OSError: an earlier checkpoint could not be written.
+    """
+    if run.worker.rank > 0:
+        return
+    is_best = best and run.best_epoch == run.epoch
+    goes_on = run.epoch < run.config.train.epochs and not writer.busy()
+    if not (is_best or goes_on):
+        return
+    state = on_cpu(run.state() if goes_on else {"model": run.model.state_dict()})
+
+    def write() -> None:
+        if is_best:
+            export(run.model, run.tensors.tokenizer, folder / "best", state["model"])
+        if goes_on:
+            save_last(folder, state)
+
+    writer.write(write)
+
+
+def told(run: Run, report: Report) -> bool:
+    """The first worker reports; all of them learn whether to go on."""
+    wanted = report(run.report) if run.worker.rank == 0 else True
+    if run.worker.world == 1:
+        return wanted
+    answer = torch.tensor([float(wanted)], device=run.worker.device)
+    dist.broadcast(answer, src=0)
+    return bool(answer.item())
