@@ -160,6 +160,11 @@ def headline(found: Contrast) -> list[str]:
     n = len(found.scores(found.reference))
     lines = [f"{found.reference.name}: {what} {own.mean:.4f}{doubt}, {n} of {found.planned} seeds."]
     others = [v for v in found.variants[1:] if v.difference is not None]
+    alike = [v.name for v in others if all_alike(found, v)]
+    if alike:
+        same = f"every run scored {own.mean:.4f}, so this corpus cannot tell them apart"
+        lines.append(f"As {found.reference.name}, {same}: {listed(alike)}.")
+    others = [v for v in others if v.name not in alike]
     for word, wanted in GROUPS.items():
         names = [f"{v.name} ({signed(v)})" for v in others if wanted(v)]
         if names:
@@ -168,6 +173,12 @@ def headline(found: Contrast) -> list[str]:
     if missing:
         lines.append(f"Without a score to compare: {listed(missing)}.")
     return lines
+
+
+def all_alike(found: Contrast, variant: Variant) -> bool:
+    """Whether several runs of it and of the reference have one and the same score."""
+    scores = [*found.scores(variant).values(), *found.scores(found.reference).values()]
+    return variant.p is not None and len(set(scores)) == 1
 
 
 def signed(variant: Variant) -> str:

@@ -70,6 +70,16 @@ def test_the_headline_sorts_variants_by_what_is_sure() -> None:
     assert told[2] == "No difference beyond chance: no-noise (+0.0000)."
 
 
+def test_variants_that_are_all_perfect_are_no_finding() -> None:
+    scores = {"muse": [1.0] * 3, "no-exchange": [1.0] * 3, "no-noise": [1.0, 1.0, 0.9]}
+    study = study_of()
+    told = headline(contrast(study, entries_of(study, scores)))
+    assert told[1:] == [
+        "As muse, every run scored 1.0000, so this corpus cannot tell them apart: no-exchange.",
+        "No difference beyond chance: no-noise (-0.0333).",
+    ]
+
+
 def test_a_comparison_without_a_score_says_so() -> None:
     told = contrast(study_of(), [])
     assert headline(told) == ["muse has no score yet, so nothing is compared."]
