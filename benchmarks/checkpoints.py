@@ -16,11 +16,11 @@ from machine import describe, stopwatch
 from made import made_batch, made_config, made_model
 
 from muse.checkpoint import export, save_last
+from muse.copies import Copies
 from muse.model import Muse
 from muse.optimizer import build_optimizer
 from muse.pretrained import build_tokenizer
 from muse.step import Step
-from muse.writer import on_cpu
 
 
 def trained(preset: Any, device: torch.device) -> tuple[Muse, dict[str, Any]]:
@@ -52,7 +52,10 @@ def main() -> None:
         export(model, tokenizer, folder / "best")
         save_last(folder, state)
 
-    times = watch.alternately({"in line": in_line, "beside": lambda: on_cpu(state)}, asked.repeats)
+    copies = Copies()
+    times = watch.alternately(
+        {"in line": in_line, "beside": lambda: copies.over_the_last(state)}, asked.repeats
+    )
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     shutil.rmtree(folder)
     print(f"{asked.preset}, {describe(device)}, {size / 1e9:.3f} GB a checkpoint with best model")

@@ -11,7 +11,7 @@ from muse.config import MuseConfig
 from muse.device import Worker
 from muse.tensors import Tensors
 from muse.train import Run, run_epoch, start_run
-from muse.writer import Writer, on_cpu
+from muse.writer import Writer
 
 Report = Callable[[dict[str, float]], bool]
 """Takes an epoch's figures; False asks for an end."""
@@ -108,7 +108,7 @@ def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
     goes_on = run.epoch < run.config.train.epochs and not writer.busy()
     if not (is_best or goes_on):
         return
-    state = on_cpu(run.state() if goes_on else {"model": run.model.state_dict()})
+    state = writer.copy(run.state() if goes_on else {"model": run.model.state_dict()})
 
     def write() -> None:
         if is_best:

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-import torch
+from muse.copies import Copies, copied
 
 Job = Callable[[], None]
 
@@ -24,6 +24,7 @@ class Writer:
         """
         self.sent = sent
         self.thread = ThreadPoolExecutor(1, "checkpoints")
+        self.copies = Copies()
         self.jobs: list[Future[None]] = []
         """What is being written, and what waits."""
 
@@ -51,6 +52,14 @@ class Writer:
             job.result()
         return bool(self.jobs)
 
+    def copy(self, state: Any) -> Any:
+        """A copy of a state for the next job, which is the only one that may read it.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        return copied(state, {})[0] if self.busy() else self.copies.over_the_last(state)
+
     def write(self, job: Job) -> None:
         """Have a checkpoint written, in the place of one that still waits.
 
@@ -76,25 +85,3 @@ class Writer:
         jobs, self.jobs = self.jobs, []
         for job in jobs:
             job.result()
-
-
-def on_cpu(state: Any) -> Any:
-    """A copy of a state, nested as it is, that no training changes.
-
-    Tensors that share their memory share it in the copy, too.
-    """
-    copies: dict[tuple[Any, ...], torch.Tensor] = {}
-
-    def copy(part: Any) -> Any:
-        if isinstance(part, torch.Tensor):
-            where = (part.data_ptr(), part.shape, part.stride(), part.dtype)
-            if where not in copies:
-                copies[where] = part.detach().to("cpu", copy=True)
-            return copies[where]
-        if isinstance(part, dict):
-            return {name: copy(inner) for name, inner in part.items()}
-        if isinstance(part, list | tuple):
-            return type(part)(copy(inner) for inner in part)
-        return part
-
-    return copy(state)

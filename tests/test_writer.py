@@ -11,10 +11,11 @@ from small_muse import small_config, small_muse, small_tensors, weights
 from muse import fit as fitting
 from muse import train
 from muse.checkpoint import LAST, export, load, load_last, save_last
+from muse.copies import Copies, copied
 from muse.device import CPU
 from muse.fit import fit
 from muse.pretrained import build_tokenizer
-from muse.writer import Writer, on_cpu
+from muse.writer import Writer
 
 PATIENCE = 60.0
 """Seconds after which a thread counts as stuck."""
@@ -90,7 +91,7 @@ def test_who_asks_next_learns_what_could_not_be_written(ask: str) -> None:
 def test_a_copy_stays_as_it_was_and_shares_what_was_shared() -> None:
     weight = torch.ones(3)
     state = {"a": weight, "deep": [{"b": weight}, (weight[1:], 5, "x", None)]}
-    copy = on_cpu(state)
+    copy, _ = copied(state, {})
     weight.zero_()
     assert copy["a"].tolist() == [1, 1, 1]
     assert copy["deep"][0]["b"] is copy["a"]
@@ -98,9 +99,30 @@ def test_a_copy_stays_as_it_was_and_shares_what_was_shared() -> None:
     assert copy["deep"][1][1:] == (5, "x", None)
 
 
+def test_a_copy_takes_the_room_of_the_one_before() -> None:
+    copies, weight = Copies(), torch.ones(3)
+    first = copies.over_the_last({"a": weight})["a"]
+    weight.fill_(2)
+    assert copies.over_the_last({"a": weight, "b": torch.zeros(2)})["a"] is first
+    assert first.tolist() == [2, 2, 2]
+    assert copies.over_the_last({"a": torch.zeros(3)})["a"] is not first  # of another tensor
+
+
+def test_a_copy_that_is_being_written_stays_as_it_is() -> None:
+    slow, weight = Slow(), torch.ones(3)
+    with Writer() as writer:
+        first = writer.copy({"a": weight})["a"]
+        writer.write(slow)
+        assert slow.started.wait(PATIENCE)
+        weight.fill_(2)
+        second = writer.copy({"a": weight})["a"]
+        slow.let_go.set()
+    assert (first.tolist(), second.tolist()) == ([1, 1, 1], [2, 2, 2])
+
+
 def test_a_model_is_exported_as_it_was_when_it_was_copied(tmp_path: Path) -> None:
     model = small_muse(small_config(parity={"shared_projection": True}))
-    copy, before = on_cpu(model.state_dict()), weights(model)
+    copy, before = Copies().over_the_last(model.state_dict()), weights(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
