@@ -139,11 +139,13 @@ def print_costs(made: dict[tuple[str, int], Epochs]) -> None:
     best = max(score for epochs in made.values() for score, _ in epochs)
     print(f"best known score {best:.4f}; means with 95 % bootstrap intervals")
     for way in WAYS:
-        costs = [cost(e, WITHIN * best) for (name, _), e in made.items() if name == way]
+        theirs = [epochs for (name, _), epochs in made.items() if name == way]
+        costs = [cost(epochs, WITHIN * best) for epochs in theirs]
         if costs:
+            found = np.mean([max(score for score, _ in epochs) for epochs in theirs])
             reached = f"{sum(there for *_, there in costs)} of {len(costs)} came there"
             epochs, seconds = (interval([c[part] for c in costs]) for part in (0, 1))
-            print(f"{way:<8}{reached}, epochs {epochs}, CPU seconds {seconds}")
+            print(f"{way:<8}{reached}, epochs {epochs}, CPU seconds {seconds}, found {found:.3f}")
 
 
 def main() -> None:
