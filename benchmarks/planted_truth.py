@@ -29,7 +29,7 @@ def main() -> None:
     import planted_truth  # noqa: PLC0415
     import ray  # noqa: PLC0415
 
-    from search.cluster import connect  # noqa: PLC0415
+    from search.connect import connect  # noqa: PLC0415
 
     ray.cloudpickle.register_pickle_by_value(planted_truth)
     connect(None)

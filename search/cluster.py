@@ -1,14 +1,9 @@
-"""Connect to Ray, ship our own code to it, and keep worker groups that outlive their trials."""
+"""Worker groups that outlive their trials, on a Ray cluster."""
 
-import os
-import signal
-import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,9 +13,8 @@ import ray.train
 from ray.train import WorkerGroupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import muse
-import search
 from muse.errors import UserError
+from search.connect import connect
 from search.desk import Desk, Patience
 from search.enter import pool_loop
 from search.fault import Fault
@@ -42,75 +36,6 @@ PATIENCE = 30.0
 
 HURRY = 5.0
 """Seconds that a pool gets to end where nobody wants to wait."""
-
-
-def connect(address: str | None) -> None:
-    """Join the cluster at an address, or start Ray on this machine.
-
-    Raises:
-        UserError: nothing answers there.
-    """
-    # Else workers may run an installed copy.
-    code = [Path(package.__path__[0]) for package in (muse, search)]
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {"include_dashboard": False, "object_store_memory": 200 * 2**20}
-    else:
-        check_answer(address)
-        # Paths, because a Ray Job cannot copy modules.
-        options["runtime_env"] = {"py_modules": [str(folder) for folder in code]}
-    ending = signal.getsignal(signal.SIGTERM)
-    try:
-        with first_on_path({folder.parent for folder in code}):
-            ray.init(address=address or "local", **options)
-        signal.signal(signal.SIGTERM, ending)  # Ray's own leaves no time for an orderly end
-        hide_token()
-    except ConnectionError as error:
-        raise UserError(
-            f"--address {address}: no Ray cluster answers there; start one with 'ray up' or "
-            "'ray start --head', or leave --address out to use this machine."
-        ) from error
-
-
-@contextmanager
-def first_on_path(folders: Iterable[Path]) -> Iterator[None]:
-    """Let the Python processes of whatever is started meanwhile look in these folders first.
-
-    On one machine that does what Ray's `py_modules` do, which start every process twice as slowly.
-    """
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, folders), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
-
-
-def hide_token() -> None:
-    """Keep Ray's token from other users of this machine: Ray makes it readable for all."""
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
-    with suppress(OSError):  # there is none, or it is not ours
-        token.chmod(0o600)
-
-
-def check_answer(address: str) -> None:
-    """Ask for a connection first: Ray itself tries for two minutes before it gives up.
-
-    Raises:
-        UserError: nothing answers at a HOST:PORT.
-    """
-    host, colon, port = address.rpartition(":")
-    if not (colon and port.isdigit()) or "/" in host:
-        return  # auto, or a form that only Ray reads
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise UserError(
-            f"--address {address}: nothing answers there ({error}); start a cluster with 'ray up' "
-            "or 'ray start --head', or leave --address out to use this machine."
-        ) from error
 
 
 class Cluster:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from search import guard
-from search.cluster import hide_token
+from search.connect import hide_token
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -12,7 +12,7 @@ from planted import run_planted
 from planted_truth import DEAD, QUALITY, SPEED
 from scipy.stats import binomtest
 
-from search.cluster import connect
+from search.connect import connect
 from search.findings import Findings
 from search.ledger import Entry
 from search.quiet import be_quiet
