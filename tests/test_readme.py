@@ -63,6 +63,14 @@ def test_the_programs_that_the_documents_start_are_there() -> None:
     assert [file for file in files if not (ROOT / file).is_file()] == []
 
 
+@pytest.mark.parametrize("line", lines_with("python benchmarks/"))
+def test_a_benchmark_of_the_documents_has_options_that_are_there(line: str) -> None:
+    file, *words = shlex.split(line, comments=True)
+    source = (ROOT / "benchmarks" / file).read_text(encoding="utf-8")
+    missing = [word for word in words if word.startswith("--") and f'"{word}"' not in source]
+    assert missing == []
+
+
 def test_what_the_documents_make_is_a_target() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert {line.split()[0] for line in lines_with("make ")} <= set(targets)
