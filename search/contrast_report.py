@@ -208,7 +208,7 @@ def draw_contrast(found: Contrast, baseline: float | None = None) -> Figure:
         draw_scores(left, row, variant, found)
         draw_difference(right, row, variant)
     if baseline is not None:
-        left.axvline(baseline, color=RED, ls="--", lw=1, label=f"without learning ({baseline:.2g})")
+        left.axvline(baseline, color=RED, ls="--", lw=1, label=f"without learning ({baseline:.3g})")
     right.axvline(0, color=ORANGE, ls=":", lw=1, label="the reference")
     left.set_yticks(range(len(found.variants)), [v.name for v in found.variants])
     left.set_ylim(len(found.variants) - 0.4, -0.6)
