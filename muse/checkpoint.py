@@ -30,7 +30,7 @@ Weights = dict[str, torch.Tensor]
 
 def replace_folder(new: Path, folder: Path) -> None:
     """Put a finished folder in the place of an older one."""
-    old = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    old = folder.with_name(f".{folder.name}-old-{uuid4().hex}")
     if folder.exists():
         folder.rename(old)
     try:
@@ -153,7 +153,13 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
 
 
 def clear_halves(folder: Path) -> None:
-    """Remove what a kill left half written; only while nobody else writes there."""
+    """Remove what a kill left half written; only while nobody else writes there.
+
+    A best model that was about to be replaced is put back: the last state may tell of it.
+    """
+    for old in folder.glob(".best-old-*"):
+        if not (folder / "best").exists():
+            old.rename(folder / "best")
     for half in folder.glob(".*-*"):
         if half.name.startswith(f".{LAST}-"):
             half.unlink(missing_ok=True)

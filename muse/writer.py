@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,10 +25,12 @@ class Writer:
             sent: called in that thread after each checkpoint, for storage that is elsewhere.
         """
         self.sent = sent
-        self.thread = ThreadPoolExecutor(1, "checkpoints")
         self.copies = Copies()
+        self.thread = ThreadPoolExecutor(1, "checkpoints")
         self.jobs: list[Future[None]] = []
         """What is being written, and what waits."""
+        self.waiting: SimpleQueue[Job] = SimpleQueue()
+        """One at most. The thread takes it from here, so that one whose place is taken is gone."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,11 +71,17 @@ class Writer:
             OSError: an earlier one could not be written.
         """
         if self.busy():
-            self.jobs = [earlier for earlier in self.jobs if not earlier.cancel()]
-        self.jobs.append(self.thread.submit(self.do, job))
+            with suppress(Empty):
+                self.waiting.get_nowait()
+        self.waiting.put(job)
+        self.jobs.append(self.thread.submit(self.take))
 
-    def do(self, job: Job) -> None:
-        """In the thread: write, and send."""
+    def take(self) -> None:
+        """In the thread: write what waits, if its place was not taken, and send it."""
+        try:
+            job = self.waiting.get_nowait()
+        except Empty:
+            return
         job()
         if self.sent is not None:
             self.sent()

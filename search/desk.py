@@ -230,7 +230,11 @@ class Desk:
                 self._end(job, {"finished": True, "result": result})
 
     async def fail(self, trial_id: str, fault: Fault) -> None:
-        """A worker could not go on with a trial. The first word counts."""
+        """A worker could not go on with a trial. The first word counts.
+
+        One of several workers leaves its group, which ends; so does the trial then, and not before:
+        the others may still write its checkpoint.
+        """
         async with self.changed:
             job = self.jobs.get(trial_id)
             if job is None or job.ended or job.pool is None or job.fault is not None:
@@ -239,7 +243,7 @@ class Desk:
                 fault = replace(fault, again=True)  # alone it may have room
                 self._share_no_more()
             job.fault = fault
-            if not fault.again:
+            if not fault.again and len(self._of(job).handles) < 2:
                 self._fail(job, fault)
 
     def _of(self, job: Job) -> Pool:
@@ -259,7 +263,7 @@ class Desk:
                 self._retry(job, job.fault or fault)
 
     def _retry(self, job: Job, fault: Fault) -> None:
-        job.attempts += 1
+        job.attempts += fault.again
         if not fault.again or job.unwanted or job.attempts > self.max_failures:
             self._fail(job, fault)
             return

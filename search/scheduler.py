@@ -1,6 +1,6 @@
 """Who stops a trial early: ASHA, which keeps its rungs over a resume, or nobody."""
 
-from math import ceil
+from math import log
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,11 +49,16 @@ def grace(study: Study) -> int:
 
 
 def rungs(study: Study) -> tuple[int, ...]:
-    """The epochs after which a trial may be stopped."""
-    found, milestone = [], float(grace(study))
-    while study.scheduler.name == "asha" and milestone < study.budget.epochs:
-        found.append(ceil(milestone))
-        milestone *= study.scheduler.reduction
+    """The epochs after which a trial may be stopped: ASHA looks at one milestone an epoch."""
+    epochs, first, factor = study.budget.epochs, grace(study), study.scheduler.reduction
+    if study.scheduler.name == "none":
+        return ()
+    most = int(log(epochs / first) / log(factor)) + 1
+    left, found = [first * factor**number for number in range(most + 1)], []
+    for epoch in range(1, epochs):
+        if due := [milestone for milestone in left if milestone <= epoch]:
+            left.remove(max(due))
+            found.append(epoch)
     return tuple(found)
 
 

@@ -37,7 +37,9 @@ def pass_reports(task: Task, desk: Any, seen_epoch: int) -> None:
             if not passed:  # all its epochs were known; Tune wants a result all the same
                 tune.report(last)
             return
-        if message["epoch"] > last["epoch"]:  # a trial taken up again repeats epochs
+        new = message["epoch"] > last["epoch"]
+        if message["epoch"] >= last["epoch"]:  # a trial taken up again repeats epochs
             last = message
+        if new:
             tune.report(message)
             passed = True

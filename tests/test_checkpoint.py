@@ -14,7 +14,15 @@ from small_muse import small_batch, small_config, small_muse, weights
 from transformers import PreTrainedTokenizerFast
 
 from muse import checkpoint
-from muse.checkpoint import LAST, export, load, load_last, read_about, save_last
+from muse.checkpoint import (
+    LAST,
+    clear_halves,
+    export,
+    load,
+    load_last,
+    read_about,
+    save_last,
+)
 from muse.config import MuseConfig
 from muse.device import CPU
 from muse.encoders import build_text_model
@@ -270,6 +278,35 @@ def test_the_settings_in_the_folder_are_readable_json(tmp_path: Path) -> None:
     about = json.loads((tmp_path / "best" / "muse.json").read_text(encoding="utf-8"))
 
     assert MuseConfig.model_validate(about["config"]) == model.config
+
+
+def test_a_best_model_whose_replacement_was_killed_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> Path:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "best"
+    model = exported(folder)
+    before = weights(model)
+    move, moves = Path.rename, []
+
+    def rename(self: Path, target: Path) -> Path:
+        moves.append(target)
+        return move(self, target) if len(moves) == 1 else killed()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        patch.setattr(checkpoint.shutil, "rmtree", killed)  # nor does anything else happen
+        with pytest.raises(KeyboardInterrupt):
+            export(small_muse(model.config), tokenizer(), folder)
+    assert not folder.exists()
+
+    clear_halves(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+    kept = weights(load(folder)[0])
+    assert all(torch.equal(kept[name], value) for name, value in before.items())
 
 
 def test_a_run_that_never_began_has_no_last_state(tmp_path: Path) -> None:

@@ -59,6 +59,25 @@ def test_a_fault_that_may_pass_gives_the_trial_back_until_it_failed_too_often() 
     run(story())
 
 
+def test_a_trial_of_several_workers_ends_when_all_of_them_have_left_it() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=5)
+        for worker in ("one", "two"):
+            await desk.join(0, worker)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.fail("a", Fault("diverged", "not finite in epoch 1"))
+        end = asyncio.create_task(desk.next("a", 0))
+        assert await is_waiting(end)  # the other may still write its checkpoint
+        await desk.fail("a", Fault("error", "the other worker lost this one"))
+        await desk.lose(0, LOST)
+        message = await end
+        assert (message["failed"], message["kind"]) == ("not finite in epoch 1", "diverged")
+        assert message["attempts"] == 0
+
+    run(story())
+
+
 def test_a_fault_that_cannot_pass_ends_the_trial_at_once() -> None:
     async def story() -> None:
         desk = Desk(max_failures=5)

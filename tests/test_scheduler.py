@@ -75,6 +75,29 @@ def test_a_trial_is_stopped_at_the_epochs_that_are_told_beforehand(
     assert ends == {*epochs_of_rungs(study), EPOCHS}
 
 
+@pytest.mark.parametrize("grace", [1, 2, 7, 25])
+@pytest.mark.parametrize("reduction", [1.1, 1.4, 1.6, 2, 3, 4.5])
+@pytest.mark.parametrize("epochs", [1, 5, 30, 81])
+def test_what_is_told_beforehand_is_what_rays_asha_does(
+    grace: int, reduction: float, epochs: int
+) -> None:
+    study = Study.model_validate(
+        {
+            "budget": {"epochs": epochs},
+            "scheduler": {"reduction": reduction, "grace_epochs": grace},
+        }
+    )
+    asha = build_scheduler(study, [])
+    asha.on_trial_add(None, tune_trial("a", 0))
+    told = []
+    for epoch in range(1, epochs):
+        before = sum(len(seen) for _, seen in asha._brackets[0]._rungs)
+        asha.on_trial_result(None, tune_trial("a", 0), {"epoch": epoch, "best": 0.5})
+        if sum(len(seen) for _, seen in asha._brackets[0]._rungs) > before:
+            told.append(epoch)
+    assert epochs_of_rungs(study) == tuple(told)
+
+
 def test_without_a_scheduler_nothing_is_stopped() -> None:
     assert epochs_of_rungs(build_study(name="none")) == ()
 

@@ -44,4 +44,4 @@ def test_a_failure_comes_with_the_last_epoch(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_tune_hears_of_a_trial_whose_epochs_were_all_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert passed_on(monkeypatch, [epoch(2), END], seen=2) == [{"epoch": 2, "best": 0.0}]
+    assert passed_on(monkeypatch, [epoch(1), epoch(2), END], seen=2) == [epoch(2)]

@@ -1,6 +1,8 @@
 """Checkpoints beside the training: what waits for storage, and what is never lost."""
 
 import threading
+import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,23 @@ def test_a_newer_checkpoint_takes_the_place_of_one_that_waits() -> None:
             writer.write(lambda number=number: written.append(number))
         slow.let_go.set()
     assert written == [4]
+
+
+def test_a_checkpoint_whose_place_was_taken_is_let_go() -> None:
+    class Weights:
+        """Stands for gigabytes."""
+
+    slow, alive = Slow(), []
+    with Writer() as writer:
+        writer.write(slow)
+        assert slow.started.wait(PATIENCE)
+        for _ in range(5):
+            weights = Weights()
+            alive.append(weakref.ref(weights))
+            writer.write(partial(id, weights))
+        del weights
+        assert [one() is not None for one in alive] == [False] * 4 + [True]
+        slow.let_go.set()
 
 
 def test_each_checkpoint_is_sent_when_it_is_written() -> None:
