@@ -25,8 +25,9 @@ CURVES = "sensitivity"
 REVIEW = "review"
 """Run of the review of the best model."""
 
-VIEW = f"#custom_scalars&regexInput={CURVES}"
-"""End of the address that shows the curves: beyond 40 runs TensorBoard selects none itself."""
+VIEW = f"#custom_scalars&regexInput={REVIEW}|{CURVES}"
+"""End of the address that shows what is no trial: beyond 40 runs TensorBoard selects none itself,
+and its tabs CUSTOM SCALARS, IMAGES and TEXT stand empty."""
 
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""

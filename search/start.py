@@ -266,4 +266,4 @@ def tell(work: Work) -> None:
     if (root / "report.html").exists():
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
     view.say(f"tensorboard --logdir {root}/tensorboard")
-    view.say(f"  (the curves: open its page with {VIEW} at the end of the address)")
+    view.say(f"  (curves, pictures, texts: end its page's address with {VIEW})")
