@@ -42,6 +42,7 @@ def fit(
 
     Raises:
         DivergedError: a loss is not finite.
+        OSError: a checkpoint could not be written.
     """
     run = start_run(config, tensors, worker)
     take_up(run, folder)

@@ -134,6 +134,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.devices, self.failures = devices, []
         self.patience = GIVE_UP_AFTER if phase == "search" else PATIENCE
         self.view.start(phase, total, earlier)
+        stops = rungs(self.study) if phase == "search" else ()
 
         def begin(proposal: Proposal) -> dict[str, Any]:
             config = self.study.config(proposal.point, proposal.seed).model_dump(mode="json")
@@ -144,7 +145,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
                 "fingerprint": fingerprint(config),
                 "export": phase in EXPORTED,
                 "test": phase == COMPARE,
-                "rungs": rungs(self.study) if phase == "search" else (),
+                "rungs": stops,
             }
             self.ledger.hear(proposal.trial_id, Word(asked_hash=fingerprint(config)))
             epochs = self.study.budget.epochs
