@@ -17,6 +17,7 @@ from pydantic import (
 Share = Annotated[float, Field(ge=0, le=1)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 Task = Literal["mner", "msa"]
+Rule = Literal["additive", "interaction"]
 Precision = Literal["auto", "float32", "bf16"]
 FusionKind = Literal["muse", "text", "concatenation", "cross_attention"]
 Metric = Literal["valid_f1", "valid_f1_official", "valid_accuracy", "valid_weighted_f1"]
@@ -69,6 +70,10 @@ class DataConfig(Frozen):
 
     synthetic_seed: int = 0
     """Seed of the synthetic corpus."""
+
+    synthetic_rule: Rule = "additive"
+    """How text and picture of a synthetic tweet decide its label: as two votes that add up, quick to
+    learn, or by their interaction, which no sum of what each says can express."""
 
 
 class TextConfig(Frozen):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from muse.config import DataConfig, Task
+from muse.config import DataConfig, Rule, Task
 from muse.corpora import Tweet, read_corpus
+from muse.corpora.riddles import BEST_ALONE
 from muse.corpora.synthetic import (
-    BEST_ALONE,
     COLOURS,
     FILLERS,
     NAME_STEMS,
@@ -22,8 +22,11 @@ EVEN = 240
 """A number of tweets that the riddles of both tasks divide."""
 
 
-def train(task: Task, seed: int = 0) -> tuple[Tweet, ...]:
-    return make_corpus(task, EVEN, seed).splits["train"]
+both_rules = pytest.mark.parametrize("rule", ["additive", "interaction"])
+
+
+def train(task: Task, seed: int = 0, rule: Rule = "additive") -> tuple[Tweet, ...]:
+    return make_corpus(task, EVEN, seed, rule).splits["train"]
 
 
 def words_of(tweet: Tweet) -> list[str]:
@@ -33,13 +36,13 @@ def words_of(tweet: Tweet) -> list[str]:
 def seen_in_text(tweet: Tweet) -> Hashable:
     """Which pool the words are from: all that a reader of many texts could know."""
     pools = [
-        pair
-        for pair, pool in SENTIMENT_WORDS.items()
+        number
+        for number, pool in enumerate(SENTIMENT_WORDS)
         if any(word in pool for word in words_of(tweet))
     ]
     stems = [
-        pair
-        for pair, stem in NAME_STEMS.items()
+        number
+        for number, stem in enumerate(NAME_STEMS)
         if any(word.startswith(stem) for word in words_of(tweet))
     ]
     return tuple(pools + stems)
@@ -69,17 +72,21 @@ def best_score(tweets: tuple[Tweet, ...], evidence: Callable[[Tweet], Hashable])
     return sum(max(classes.values()) for classes in groups.values()) / len(tweets)
 
 
+@both_rules
 @pytest.mark.parametrize("task", ["msa", "mner"])
 @pytest.mark.parametrize("evidence", [seen_in_text, seen_in_picture])
 def test_each_stream_alone_is_right_half_the_time(
-    task: Task, evidence: Callable[[Tweet], Hashable]
+    task: Task, evidence: Callable[[Tweet], Hashable], rule: Rule
 ) -> None:
-    assert best_score(train(task), evidence) == BEST_ALONE
+    assert best_score(train(task, rule=rule), evidence) == BEST_ALONE
 
 
+@both_rules
 @pytest.mark.parametrize("task", ["msa", "mner"])
-def test_both_streams_together_decide(task: Task) -> None:
-    both = best_score(train(task), lambda tweet: (seen_in_text(tweet), seen_in_picture(tweet)))
+def test_both_streams_together_decide(task: Task, rule: Rule) -> None:
+    tweets = train(task, rule=rule)
+
+    both = best_score(tweets, lambda tweet: (seen_in_text(tweet), seen_in_picture(tweet)))
 
     assert both == 1.0
 
@@ -100,9 +107,10 @@ def test_adding_up_what_each_stream_says_decides_too_so_a_linear_layer_over_both
         assert most > next_most
 
 
+@both_rules
 @pytest.mark.parametrize("task", ["msa", "mner"])
-def test_every_class_is_as_frequent_as_any_other(task: Task) -> None:
-    assert len(set(Counter(map(hidden, train(task))).values())) == 1
+def test_every_class_is_as_frequent_as_any_other(task: Task, rule: Rule) -> None:
+    assert len(set(Counter(map(hidden, train(task, rule=rule))).values())) == 1
 
 
 def test_the_text_shows_which_words_are_names() -> None:

@@ -33,7 +33,10 @@ def read_corpus(config: DataConfig, task: Task) -> Corpus:
         UserError: the corpus is for the other task, cannot be read, or has an empty split.
     """
     if config.name == "synthetic":
-        return limited(make_corpus(task, config.synthetic_tweets, config.synthetic_seed), config)
+        made = make_corpus(
+            task, config.synthetic_tweets, config.synthetic_seed, config.synthetic_rule
+        )
+        return limited(made, config)
     own_task, read = READERS[config.name]
     if task != own_task:
         raise UserError(f"task: '{task}' does not fit corpus '{config.name}', which is {own_task}.")

@@ -1,45 +1,37 @@
 """Tweets made in memory whose answer is known and needs both text and picture.
 
-Every tweet has a hidden class. The text names a pair of classes that holds it, the picture shows
-another pair that holds it, and the two pairs share nothing else: together they decide the class.
-Each pair is drawn evenly over the classes it holds, so
+A tweet's riddle (`muse/corpora/riddles.py`) says which words it has, which colour its picture shows
+and what it is labelled. Whoever sees one of the two is right half the time:
 
-* msa, 3 classes: whoever sees one pair is right half the time and no rule does better;
-* mner, 4 types: the text shows which words are names, but their pool fits two types equally, so
-  at best half the entities get the right type; the picture says nothing about positions.
+* msa, 3 classes: the text shows a pool of words, the picture a colour;
+* mner, 4 types: the text shows which words are names and a pool that they are from; the picture
+  says nothing about positions.
 
-`BEST_ALONE` is that ceiling for accuracy (msa) and span F1 (mner), as a mean over tweets: on a
-split of n tweets luck moves a guesser's score by about 0.5 / sqrt(n), 0.03 for 256. Both together
-reach 1. What has to be learnt is plain: which words belong to which pair, and the colour of a
-large square.
+`riddles.BEST_ALONE` is that ceiling for accuracy (msa) and span F1 (mner), as a mean over tweets:
+on a split of n tweets luck moves a guesser's score by about 0.5 / sqrt(n), 0.03 for 256. Both
+together reach 1. What has to be learnt is plain: which words belong to which pool, and the colour
+of a large square.
 """
 
-from itertools import combinations
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from muse.config import Task
+from muse.config import Rule, Task
+from muse.corpora.riddles import riddles
 from muse.corpora.tweet import SENTIMENTS, Corpus, SplitName, Tweet, entity_labels
 from muse.corpora.twitter import TYPES
-
-BEST_ALONE = 0.5
-"""Highest score that text alone or the picture alone allows."""
 
 PICTURE_SIDE = 64
 SQUARE_SIDE = 44
 
-Pair = tuple[str, str]
-
-SENTIMENT_WORDS: dict[Pair, tuple[str, ...]] = {
-    ("negative", "neutral"): ("grey", "flat", "cold", "dull"),
-    ("negative", "positive"): ("loud", "wild", "fierce", "strong"),
-    ("neutral", "positive"): ("mild", "bright", "sunny", "calm"),
-}
-NAME_STEMS: dict[Pair, str] = dict(
-    zip(combinations(TYPES, 2), ("Bar", "Del", "Kim", "Mon", "Sul", "Tev"), strict=True)
+SENTIMENT_WORDS = (
+    ("grey", "flat", "cold", "dull"),
+    ("loud", "wild", "fierce", "strong"),
+    ("mild", "bright", "sunny", "calm"),
 )
+NAME_STEMS = ("Bar", "Del", "Kim", "Mon", "Sul", "Tev")
 FIRST_ENDINGS = ("a", "en", "io", "us")
 SECOND_ENDINGS = ("by", "ford")
 FILLERS = ("the", "this", "and", "we", "saw", "at", "with", "some", "then", "again", "here", "now")
@@ -48,70 +40,59 @@ COLOURS = np.array(
 )
 
 
-def make_corpus(task: Task, tweets: int, seed: int) -> Corpus:
+def make_corpus(task: Task, tweets: int, seed: int, rule: Rule = "additive") -> Corpus:
     """Make the synthetic corpus.
 
     Args:
         task: what the tweets are labelled with.
         tweets: size of the training split; valid and test have half as many each.
         seed: the same numbers give the same tweets.
+        rule: how text and picture decide the label together.
     """
     half = max(1, tweets // 2)
     sizes: dict[SplitName, int] = {"train": tweets, "valid": half, "test": half}
     splits = {
-        name: make_split(task, size, np.random.default_rng([seed, number]))
+        name: make_split(task, rule, size, np.random.default_rng([seed, number]))
         for number, (name, size) in enumerate(sizes.items())
     }
     labels = SENTIMENTS if task == "msa" else entity_labels(TYPES)
     return Corpus(task, labels, splits)
 
 
-def make_split(task: Task, size: int, random: np.random.Generator) -> tuple[Tweet, ...]:
+def make_split(task: Task, rule: Rule, size: int, random: np.random.Generator) -> tuple[Tweet, ...]:
     """Tweets in random order, with every riddle as often as any other, up to one."""
     classes = SENTIMENTS if task == "msa" else TYPES
-    every = riddles(classes)
-    colours = dict(zip(combinations(classes, 2), COLOURS, strict=False))
+    every = riddles(rule, len(classes))
     make_text = make_sentiment if task == "msa" else make_entities
     tweets = []
     for number, place in enumerate(random.permutation(size)):
-        hidden, text_pair, picture_pair = every[place % len(every)]
-        words, target = make_text(hidden, text_pair, random)
-        picture = paint(colours[picture_pair], random)
+        riddle = every[place % len(every)]
+        words, target = make_text(classes[riddle.hidden], riddle.text, random)
+        picture = paint(COLOURS[riddle.picture], random)
         tweets.append(Tweet(str(number), words, picture, target))
     return tuple(tweets)
 
 
-def riddles(classes: tuple[str, ...]) -> list[tuple[str, Pair, Pair]]:
-    """Every class with every two pairs that have it, and only it, in common."""
-    return [
-        (hidden, text_pair, picture_pair)
-        for hidden in classes
-        for text_pair in combinations(classes, 2)
-        for picture_pair in combinations(classes, 2)
-        if set(text_pair) & set(picture_pair) == {hidden}
-    ]
-
-
 def make_sentiment(
-    hidden: str, pair: Pair, random: np.random.Generator
+    hidden: str, pool: int, random: np.random.Generator
 ) -> tuple[tuple[str, ...], str]:
-    """A text with two words of its pair between others."""
+    """A text with two words of its pool between others."""
     words = fillers(int(random.integers(5, 9)), random)
-    for word in random.choice(SENTIMENT_WORDS[pair], size=2):
+    for word in random.choice(SENTIMENT_WORDS[pool], size=2):
         words.insert(int(random.integers(len(words) + 1)), str(word))
     return (" ".join(words),), hidden
 
 
 def make_entities(
-    hidden: str, pair: Pair, random: np.random.Generator
+    hidden: str, pool: int, random: np.random.Generator
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """A text with one or two names of its pair, never side by side."""
+    """A text with one or two names of its pool, never side by side."""
     plain = fillers(int(random.integers(5, 11)), random)
     gaps = set(random.choice(len(plain) + 1, size=int(random.integers(1, 3)), replace=False))
     words: list[str] = []
     tags: list[str] = []
     for gap in range(len(plain) + 1):
-        name = make_name(NAME_STEMS[pair], random) if gap in gaps else []
+        name = make_name(NAME_STEMS[pool], random) if gap in gaps else []
         words += [*name, *plain[gap : gap + 1]]
         tags += [f"{prefix}-{hidden}" for prefix, _ in zip("BI", name, strict=False)]
         tags += ["O"] * len(plain[gap : gap + 1])
