@@ -72,7 +72,7 @@ class DataConfig(Frozen):
     """Seed of the synthetic corpus."""
 
     synthetic_rule: Rule = "additive"
-    """How text and picture of a synthetic tweet decide its label: as two votes that add up, quick to
+    """How text and picture of a synthetic tweet decide its label: as two votes that add up, easy to
     learn, or by their interaction, which no sum of what each says can express."""
 
 

@@ -121,3 +121,29 @@ def test_cross_attention_refuses_heads_that_do_not_divide_the_width() -> None:
 
 def test_the_tags_of_a_baseline_are_the_corpus_own() -> None:
     assert {tag for tags in build("text").predict(small_batch()) for tag in tags} <= set(TAGS)
+
+
+@torch.no_grad()
+def interplay(model: Muse, task: str) -> float:
+    """How much of the scores is no sum of what the text and what the picture say."""
+    batch = small_batch(task, lengths=(8, 8, 8, 8))
+    every = replace(
+        batch,
+        token_ids=batch.token_ids[[0, 0, 1, 1]],  # two texts, each
+        image=batch.image[[0, 1, 0, 1]],  # with two pictures
+    )
+    one, two, three, four = model.eval().task_scores(every)
+    return float(((one - two) - (three - four)).abs().max())
+
+
+@both_tasks
+def test_without_exchange_scores_are_a_sum_of_what_text_and_picture_say(task: str) -> None:
+    """Why neither can solve the made-up tweets of the rule `interaction`."""
+    assert interplay(small_muse(small_config(task, cross={"theta": 0.0})), task) < 1e-6
+    assert interplay(build("concatenation", task), task) < 1e-6
+
+
+@both_tasks
+def test_the_exchange_and_cross_attention_let_text_and_picture_meet(task: str) -> None:
+    assert interplay(small_muse(small_config(task)), task) > 1e-4
+    assert interplay(build("cross_attention", task), task) > 1e-4
