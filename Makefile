@@ -15,6 +15,7 @@ cluster-check:  ## the cluster files as shipped; FILES=cluster.yaml checks one t
 
 paper:  ## the paper's experiments on one corpus: CORPUS=mvsa_single DATA=DIR (none: made-up tweets)
 	for kind in main ablation figure4; do \
+		begun=results/$$kind-$(or $(CORPUS),synthetic_mner)/study.yaml; \
 		python search/run.py experiments/$$kind/$(or $(CORPUS),synthetic_mner).yaml --yes \
-			$(if $(DATA),--data $(DATA)) $(MORE) || exit 1; \
+			$(if $(DATA),--data $(DATA)) $$(test -e $$begun && echo --resume) || exit 1; \
 	done

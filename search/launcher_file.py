@@ -51,25 +51,22 @@ class LauncherFile:
         """Folder of this code on the cluster."""
         return str(Path(self.there(Path(search.__file__).parent, "this code")).parent)
 
-    def results(self, storage: str) -> str:
-        """Folder of the studies on the head.
+    def results(self) -> str:
+        """Folder of the studies on the head."""
+        return f"{self.checkout()}/results" if self.grows else SHARED
+
+    def places(self, options: argparse.Namespace, study: Study) -> list[str]:
+        """Options of the search that say where it keeps what.
 
         Raises:
             UserError: the machines share nothing.
         """
-        if not self.grows:
-            return SHARED
-        if not storage:
+        if self.grows and not options.storage and not options.shared:
             raise UserError(
                 f"{self.file}: its machines share no disk; give --storage s3://BUCKET/FOLDER, or "
                 "--shared DIR where all of them mount one."
             )
-        return f"{self.checkout()}/results"
-
-    def places(self, options: argparse.Namespace, study: Study) -> list[str]:
-        """Options of the search that say where it keeps what."""
-        folder = options.shared or self.results(options.storage)
-        words = ["--output", folder]
+        words = ["--output", options.shared or self.results()]
         if not options.storage and not options.ledger:  # SQLite wants a disk of the head's own
             words += ["--ledger", f"sqlite:///~/{study.name}.db"]
         return words

@@ -49,7 +49,7 @@ def talk(options: argparse.Namespace, experiment: Path, given: dict[str, Any]) -
     study = read_study(experiment, given)
     file = read_launcher_file(options.cluster, whole=not (options.attach or options.cost))
     head = Line(options.cluster, file.checkout())
-    folder = f"{options.shared or file.results(options.storage)}/{study.name}"
+    folder = f"{options.shared or file.results()}/{study.name}"
     if options.cost:
         price = study.resources.price_per_hour
         asked = [] if price is None else ["--price", str(price)]

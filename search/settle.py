@@ -42,7 +42,7 @@ def fitting(work: Work, best: Entry) -> Curves:
     if curves is None:
         raise UserError(
             f"sensitivity.max_hours: even the smallest curves take {cost.hours:.1f} hours, more "
-            f"than {asked.max_hours:g}; allow more, or leave the phase out with --phases"
+            f"than {asked.max_hours:g}; --resume with more, or --resume --phases final,report"
         )
     if curves != asked:
         shrunk = f"{curves.points} points, {curves.seeds} seeds, {curves.pairs} pairs"

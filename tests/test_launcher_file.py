@@ -103,9 +103,13 @@ def test_own_machines_do_not_grow_and_share_a_disk() -> None:
 
 
 def test_machines_that_share_nothing_want_a_bucket_or_a_folder() -> None:
+    def places(*asked: str) -> list[str]:
+        return shipped().places(build_parser().parse_args(asked), sample_study())
+
     with pytest.raises(UserError, match="share no disk; give --storage"):
-        shipped().results("")
-    assert shipped().results("s3://bucket/muse") == "~/muse-search/results"
+        places()
+    assert places("--storage", "s3://bucket/muse") == ["--output", "~/muse-search/results"]
+    assert places("--shared", "/mnt/all")[:2] == ["--output", "/mnt/all"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,30 @@ def test_a_lost_line_says_how_to_take_the_search_up_again(monkeypatch: pytest.Mo
         remote.follow(line.Line(FILE, "~/muse-search"), "a", Path("a"), options)
 
 
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [
+        ("--attach", [("follow", "a"), ("pack", "there")]),
+        ("--cost", [("cost", "~/muse-search/results/a")]),
+    ],
+)
+def test_a_search_is_found_again_without_naming_its_bucket(
+    option: str, wanted: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_launcher_file import ROOT, shipped
+
+    def ask(self: line.Line, *words: str) -> dict[str, Any]:
+        asked.append(words)
+        return {"status": 0, "said": "", "folder": "there", "file": ""}
+
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(remote, "read_launcher_file", lambda *_, **__: shipped())
+    monkeypatch.setattr(line.Line, "ask", ask)
+    assert main(["--cluster", "cluster.yaml", "--name", "a", option]) == 0
+    assert asked == wanted
+
+
 def test_every_option_of_the_command_is_one_that_the_head_gets_or_this_side_uses() -> None:
     own = {"help", "cluster", "attach", "shared", "cost", "output", "address", "dry_run", "yes"}
     translated = {"experiment", "data", "set", "warm_start"}
