@@ -9,9 +9,13 @@ from search.folder import Stored, describe
 from search.provenance import occasion
 from search.study import Study
 
-FREE = ("name", "budget.trials", "resources.", "samples", "sensitivity.", "compare.seeds")
+FREE = (
+    *("name", "budget.trials", "resources.", "samples", "sensitivity."),
+    *("compare.seeds", "compare.variants."),
+)
 """Fields that a resume may change freely: how much, and on what, but not what is measured.
-`resources.workers` is none of them: it shares out the batches."""
+`resources.workers` is none of them: it shares out the batches. A variant that has runs on record
+is held to its settings by the phase `compare` itself."""
 
 MISSING = object()
 
