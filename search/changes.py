@@ -9,13 +9,9 @@ from search.folder import Stored, describe
 from search.provenance import occasion
 from search.study import Study
 
-FREE = (
-    *("name", "budget.trials", "resources.", "samples", "sensitivity."),
-    *("compare.seeds", "compare.variants."),
-)
+FREE = ("name", "budget.trials", "resources.", "samples", "sensitivity.", "compare.seeds")
 """Fields that a resume may change freely: how much, and on what, but not what is measured.
-`resources.workers` is none of them: it shares out the batches. A variant that has runs on record
-is held to its settings by the phase `compare` itself."""
+`resources.workers` is none of them: it shares out the batches."""
 
 MISSING = object()
 
@@ -32,9 +28,17 @@ def leaves(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-def free(name: str) -> bool:
+def free(name: str, added: tuple[str, ...]) -> bool:
     """Whether a resume may change a field without further ado."""
-    return name.startswith(FREE) and name != "resources.workers"
+    return name.startswith(FREE + added) and name != "resources.workers"
+
+
+def added_variants(stored: Study, wanted: Study) -> tuple[str, ...]:
+    """The fields of variants that a comparison did not have, by what their names begin with."""
+    if stored.compare is None or wanted.compare is None:
+        return ()
+    new = wanted.compare.variants.keys() - stored.compare.variants.keys()
+    return tuple(f"compare.variants.{name}." for name in new)
 
 
 def told(value: Any) -> str:
@@ -47,10 +51,11 @@ def told(value: Any) -> str:
 def differences(stored: Study, wanted: Study) -> list[str]:
     """The fields that decide what is measured and that differ, each in a few words."""
     before, now = (leaves(study.model_dump(mode="json")) for study in (stored, wanted))
+    added = added_variants(stored, wanted)
     return [
         f"{name} changed ({told(before.get(name, MISSING))}, now {told(now.get(name, MISSING))})"
         for name in [*before, *(name for name in now if name not in before)]
-        if not free(name) and before.get(name, MISSING) != now.get(name, MISSING)
+        if not free(name, added) and before.get(name, MISSING) != now.get(name, MISSING)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -149,5 +150,5 @@ def read_launcher_file(file: Path, *, whole: bool = True) -> LauncherFile:
     if wrong:
         raise UserError(f"{file}, {wrong} (make cluster-check FILES={file} tells all)")
     if content["provider"]["type"] == "aws" and find_spec("boto3") is None:
-        raise UserError(f"{file}: is for AWS; pip install 'ray[default]' boto3")
+        raise UserError(f"{file}: is for AWS; pip install 'ray[default]=={version('ray')}' boto3")
     return LauncherFile(file, filled(content, StringIO()))

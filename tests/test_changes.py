@@ -61,19 +61,6 @@ def test_a_setting_that_changed_is_named_with_both_values(
     assert differences(STUDY, another(**fields)) == [said]
 
 
-def test_more_seeds_and_variants_of_a_comparison_are_no_change() -> None:
-    fields = {name: FIELDS[name] for name in ("name", "preset")}
-    one, more = (
-        Study.model_validate({**fields, "compare": {"seeds": seeds, "variants": variants}})
-        for seeds, variants in (
-            (2, {"no-exchange": {"cross.theta": 0.0}}),
-            (3, {"no-exchange": {"cross.theta": 0.0}, "no-noise": {"loss.noise_std": 0.0}}),
-        )
-    )
-
-    assert differences(one, more) == []
-
-
 @pytest.mark.parametrize(
     "fields",
     [

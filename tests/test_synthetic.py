@@ -21,7 +21,6 @@ from muse.corpora.synthetic import (
 EVEN = 240
 """A number of tweets that the riddles of both tasks divide."""
 
-
 both_rules = pytest.mark.parametrize("rule", ["additive", "interaction"])
 
 

@@ -69,9 +69,15 @@ def test_nothing_is_searched_in_a_comparison(tmp_path: Path) -> None:
         read(tmp_path, {}, space={"cross.theta": {"low": 0.0, "high": 0.5}})
 
 
-def test_seeds_can_be_added_but_a_variants_settings_are_part_of_the_study(tmp_path: Path) -> None:
-    before = read(tmp_path, {"seeds": 3, "variants": {"a": {"loss.beta": 0}}})
-    more = read(tmp_path, {"seeds": 5, "variants": {"a": {"loss.beta": 0}}})
+def test_seeds_and_variants_can_be_added_but_what_there_was_is_part_of_the_study(
+    tmp_path: Path,
+) -> None:
+    one, two = {"a": {"loss.beta": 0}}, {"a": {"loss.beta": 0}, "ab": {"loss.alpha": 0}}
+    before = read(tmp_path, {"seeds": 3, "variants": one})
+    more = read(tmp_path, {"seeds": 5, "variants": two})
     other = read(tmp_path, {"seeds": 3, "variants": {"a": {"loss.beta": 0.5}}})
     assert differences(before, more) == []
     assert differences(before, other) == ["compare.variants.a.loss.beta changed (0, now 0.5)"]
+    assert differences(more, before) == [
+        "compare.variants.ab.loss.alpha changed (0, now not given)"
+    ]

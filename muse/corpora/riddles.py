@@ -8,7 +8,7 @@ the picture alone. They differ in what it takes to be right always:
 * interaction: the picture tells how the text is to be read. Half the tweets show the usual picture
   of their text, the other half any other. No sum of what each stream says is right in more than
   `BEST_SUM` of the tweets: text and picture must meet before a layer that is not linear, which
-  MuSE without its exchange (theta 0) and concatenation never let them.
+  MuSE without its exchange (theta 0) and concatenation never let them: their scores are such sums.
 """
 
 from itertools import combinations

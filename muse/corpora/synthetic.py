@@ -1,11 +1,11 @@
 """Tweets made in memory whose answer is known and needs both text and picture.
 
 A tweet's riddle (`muse/corpora/riddles.py`) says which words it has, which colour its picture shows
-and what it is labelled. Whoever sees one of the two is right half the time:
+and what it is labelled. Whoever sees one of the two is right half the time at best:
 
 * msa, 3 classes: the text shows a pool of words, the picture a colour;
 * mner, 4 types: the text shows which words are names and a pool that they are from; the picture
-  says nothing about positions.
+  says nothing about positions, so alone it finds no name.
 
 `riddles.BEST_ALONE` is that ceiling for accuracy (msa) and span F1 (mner), as a mean over tweets:
 on a split of n tweets luck moves a guesser's score by about 0.5 / sqrt(n), 0.03 for 256. Both
