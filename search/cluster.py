@@ -72,8 +72,7 @@ class Cluster:
             self.gpus = gpus_per_worker(self.study, have)
             self.concurrent = concurrent_trials(self.study, have, self.gpus)
             self.desk = start_desk(self.study)
-            for _ in range(self.most):
-                self.start_pool()
+            self.make_room(self.study.trials)
             self.watcher.start()
         except BaseException:
             self.leave()
@@ -129,8 +128,12 @@ class Cluster:
     @property
     def most(self) -> int:
         """Pools to ask for: what fits now, or as many as the study wants on a grown cluster."""
-        wanted = self.study.resources.concurrent
-        return self.concurrent if wanted is None else min(wanted, self.study.trials)
+        return self.study.resources.concurrent or self.concurrent
+
+    def make_room(self, trials: int) -> None:
+        """Start the pools that so many trials can use; a phase may have more than the last."""
+        for _ in range(min(trials, self.most) - len(self.pools)):
+            self.start_pool()
 
     def watch(self) -> None:
         """Look after the pools until the search is over."""
@@ -242,11 +245,11 @@ def each_worker(study: Study, gpus: float) -> dict[str, float]:
 
 
 def fitting(study: Study, have: dict[str, float], gpus: float) -> int:
-    """Trials for which the cluster has room as it stands, no more than the study can have."""
+    """Trials for which the cluster has room as it stands, no more than the study wants at once."""
     workers = study.resources.workers
     needs = each_worker(study, gpus).items()
     fits = min(int(have.get(name, 0) // (workers * amount)) for name, amount in needs)
-    return min(fits, study.resources.concurrent or fits, study.trials)
+    return min(fits, study.resources.concurrent or fits)
 
 
 def concurrent_trials(study: Study, have: dict[str, float], gpus: float) -> int:

@@ -96,8 +96,10 @@ def run_list(work: Work, phase: str, wanted: list[Proposal]) -> None:
         return
     ids = {proposal.trial_id for proposal in wanted}
     earlier = [entry for entry in on_record if entry.trial_id in ids]
-    begin = work.keeper.start(phase, len(wanted), earlier, work.cluster().devices)
-    tune_phase(work.cluster(), work.keeper, Listed(todo, begin), FIFOScheduler(), work.drive)
+    cluster = work.cluster()
+    cluster.make_room(len(todo))
+    begin = work.keeper.start(phase, len(wanted), earlier, cluster.devices)
+    tune_phase(cluster, work.keeper, Listed(todo, begin), FIFOScheduler(), work.drive)
 
 
 def sensitivity(work: Work) -> None:

@@ -215,7 +215,7 @@ class Study(Frozen):
 
     @property
     def trials(self) -> int:
-        """Trials of its first phase, more of which never run at once."""
+        """Trials of its first phase."""
         if self.compare is None:
             return self.budget.trials
         return len(self.compare.named) * self.compare.seeds

@@ -33,6 +33,9 @@ class Garden:
     concurrent: int = 4
     devices: float = 1.0
 
+    def make_room(self, trials: int) -> None:
+        """Nothing."""
+
 
 class PlantedWork(Work):
     """A study at work on planted scores."""

@@ -39,9 +39,11 @@ class Study:
         self.trained: list[str] = []
         self.most = 10**6
         """Runs until Ctrl-C."""
+        self.room: list[int] = []
+        """Trials for which room was asked."""
 
     def cluster(self) -> Any:
-        return SimpleNamespace(devices=1.0, concurrent=2)
+        return SimpleNamespace(devices=1.0, concurrent=2, make_room=self.room.append)
 
     def search(self, trials: int = 4) -> None:
         """Put a finished search on record."""
@@ -134,6 +136,14 @@ def test_phases_run_in_their_order_whatever_the_order_given(start: Start) -> Non
     study = start()
     study.search()
     assert study.run("sensitivity", "confirm")[0].startswith("confirm-")
+
+
+def test_a_phase_gets_room_for_all_its_runs_however_few_the_search_had(start: Start) -> None:
+    study = start()
+    study.search()
+    trained = [len(study.run(phase)) for phase in ("confirm", "sensitivity")]
+    alone, pairs = study.room[1:]
+    assert [study.room[0], alone + pairs] == trained
 
 
 def test_nothing_is_trained_twice(start: Start) -> None:

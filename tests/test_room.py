@@ -1,0 +1,45 @@
+"""Worker groups are as many as a phase's trials can use and the cluster has room for."""
+
+import threading
+
+import pytest
+
+from search.cluster import Cluster, fitting
+from search.study import Study
+
+
+def cluster_of(cpus: int, trials: int, **resources: int) -> Cluster:
+    """A cluster that counts its pools and starts none."""
+    asked = {"cpus_per_worker": 1, "gpus_per_worker": 0, **resources}
+    made = Cluster(
+        Study.model_validate({"budget": {"trials": trials}, "resources": asked}), "unused"
+    )
+    made.concurrent = max(1, fitting(made.study, {"CPU": cpus}, 0.0))
+
+    def start_pool() -> None:
+        made.pools[len(made.pools)] = threading.Thread()
+
+    made.start_pool = start_pool
+    return made
+
+
+@pytest.mark.parametrize(
+    ("phases", "pools"), [([1, 3], [1, 2]), ([2, 1], [2, 2]), ([1, 1, 9], [1, 1, 2])]
+)
+def test_a_phase_with_more_trials_than_the_one_before_gets_more_pools(
+    phases: list[int], pools: list[int]
+) -> None:
+    cluster = cluster_of(cpus=2, trials=phases[0])
+    found = []
+    for trials in phases:
+        cluster.make_room(trials)
+        found.append(len(cluster.pools))
+    assert found == pools
+
+
+def test_a_cluster_that_grows_is_asked_for_no_more_than_the_phase_can_use() -> None:
+    cluster = cluster_of(cpus=0, trials=1, concurrent=5)
+    cluster.make_room(1)
+    assert len(cluster.pools) == 1
+    cluster.make_room(9)
+    assert len(cluster.pools) == 5
