@@ -141,6 +141,9 @@ def make_tables(connection: Connection, where: str) -> None:
             f"{where}: a ledger of version {found}, this muse-search reads version {VERSION}; "
             "go on with the muse-search that made it, or start under another --name."
         )
+    # SQLite keeps each table as soon as it is made. Were the process killed between two of them and
+    # the version's own not there yet, the rest would pass for a ledger of version 1.
+    ABOUT.create(connection, checkfirst=True)
     METADATA.create_all(connection)
     if found is None:
         connection.execute(insert(ABOUT).values(version=VERSION))

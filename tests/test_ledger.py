@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from muse.errors import UserError
 from search.copies import find_damage
@@ -301,6 +302,37 @@ def test_the_first_version_which_did_not_say_so_is_named(tmp_path: Path) -> None
         old.execute("create table trials (trial_id text primary key)")
     with pytest.raises(UserError, match=r"a ledger of version 1, "):
         open_ledger(tmp_path)
+
+
+@contextmanager
+def broken_off_after(written: int) -> Iterator[None]:
+    """Every engine breaks off before it writes once more than this."""
+    left = iter(range(written))
+
+    def count(*told: Any) -> None:
+        if told[2].lstrip().startswith(("CREATE", "INSERT")) and next(left, None) is None:
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+
+
+@pytest.mark.parametrize("written", range(4))  # three tables and the version
+def test_a_kill_while_the_tables_are_made_leaves_a_ledger_that_opens(
+    tmp_path: Path, written: int
+) -> None:
+    with broken_off_after(written):
+        open_ledger(tmp_path)
+    ledger = open_ledger(tmp_path)
+    ledger.ask("t", "search", 0, POINT)
+    ledger.close()
+    again = open_ledger(tmp_path)
+    assert [e.trial_id for e in again.entries()] == ["t"]
+    again.close()
 
 
 def test_studies_that_share_a_file_do_not_see_one_another(tmp_path: Path) -> None:
