@@ -98,7 +98,9 @@ def left_over(runs: Sequence[Run], *factors: Callable[[Run], Value]) -> tuple[fl
         columns += [[one == value for value in given] for one in dict.fromkeys(given)]
     design = np.array(columns, float).T
     fit, _, rank, _ = np.linalg.lstsq(design, scores)
-    return float(((scores - design @ fit) ** 2).sum()), float(len(scores) - rank)
+    left = scores - design @ fit
+    left[np.abs(left) < 1e-12 * np.abs(scores).max(initial=0.0)] = 0.0  # rounding, not noise
+    return float((left**2).sum()), float(len(scores) - rank)
 
 
 def by_value(run: Run) -> Value:

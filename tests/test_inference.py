@@ -221,6 +221,11 @@ def test_the_noise_floor_is_pooled_over_configurations() -> None:
     assert noise_floor(runs) == pytest.approx(np.sqrt((2 * 0.01 + 0.0 + 0.02) / 5))
 
 
+@pytest.mark.parametrize("score", [0.1, 0.3333333333333333, 0.7])
+def test_equal_scores_have_a_noise_floor_of_nothing(score: float) -> None:
+    assert noise_floor(runs_at({"a": (score,) * 5, "b": (2 * score,) * 3})) == 0.0
+
+
 def test_one_seed_has_no_noise_floor() -> None:
     assert noise_floor(runs_at({"a": (0.5,), "b": (0.8,)})) is None
     assert noise_floor(runs_at({"a": (0.5, None), "b": (None, None)})) is None
