@@ -113,7 +113,7 @@ def scores(metric: str, about: Mapping[str, Any], made: Entry) -> list[list[str]
     final = about.get("final")
     if final and final["trial_id"] == made.trial_id and isinstance(final["test"], Mapping):
         rows += [
-            [f"test {name}, this model, scored once", f"{score:.4f}", "one run: none"]
+            [f"test {metric_name(name)}, this model, scored once", f"{score:.4f}", "one run: none"]
             for name, score in final["test"].items()
         ]
     again = about.get("confirmed")

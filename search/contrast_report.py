@@ -14,7 +14,7 @@ from search.drawing import BLUE, GREY, ORANGE, RED, legend
 from search.report import environment, picture, write_text
 from search.tables import Rows, atomically, costs, escaped, markdown, told, write_rows
 from search.view import settings
-from search.wording import between, chance, listed, metric_name, score
+from search.wording import SPLITS, between, chance, listed, metric_name, score
 
 FOLDER = "comparison"
 """Picture and tables inside the study's folder, and the run in TensorBoard."""
@@ -138,9 +138,6 @@ def table(found: Contrast) -> Rows:
             ]
         )
     return rows
-
-
-SPLITS = {"test": "test", "valid": "validation"}
 
 
 def shown(estimate: Estimate | None, sign: bool = False) -> list[str]:

@@ -43,7 +43,7 @@ from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
 from search.settle import settled_plan
 from search.view import clock
-from search.wording import headline
+from search.wording import headline, metric_name
 from search.work import Work
 
 
@@ -194,9 +194,10 @@ def notes(best: Mapping[str, Any]) -> list[str]:
         return []
     test = final["test"]
     if isinstance(test, Mapping):
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
+        scores = ", ".join(f"{metric_name(name)} {value:.4f}" for name, value in test.items())
         test = f"on test, scored once, {scores}"
-    return [f"Final training ({final['trial_id']}): {best['metric']} {final['value']:.4f}; {test}."]
+    reached = f"{metric_name(best['metric'])} {final['value']:.4f}"
+    return [f"Final training ({final['trial_id']}): {reached}; {test}."]
 
 
 STEPS: dict[str, Callable[[Work], None]] = {

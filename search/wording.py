@@ -15,15 +15,8 @@ MEANINGS = {
     "alpha": "weight of the image-captioning loss",
     "beta": "weight of the text-to-image loss",
 }
-METRICS = {
-    "valid_f1": "validation F1",
-    "valid_f1_official": "validation F1 (official script)",
-    "valid_accuracy": "validation accuracy",
-    "valid_weighted_f1": "validation weighted F1",
-    "f1": "F1",
-    "f1_official": "F1 (official script)",
-    "weighted_f1": "weighted F1",
-}
+METRICS = {"f1": "F1", "f1_official": "F1 (official script)", "weighted_f1": "weighted F1"}
+SPLITS = {"test": "test", "valid": "validation"}
 VERDICTS: dict[Verdict, str] = {
     "cliff": "some legal value loses most of the gain over the trivial baseline",
     "sensitive": "some value differs from the incumbent beyond chance",
@@ -48,7 +41,10 @@ def meaning(name: str) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric as a reader says it."""
+    """A metric as a reader says it, after the split that its name may begin with."""
+    split, _, rest = metric.partition("_")
+    if split in SPLITS:
+        return f"{SPLITS[split]} {metric_name(rest)}"
     return METRICS.get(metric, metric.replace("_", " "))
 
 

@@ -36,7 +36,7 @@ def test_a_card_tells_data_scores_settings_limits_and_how_to_load(tensors: Tenso
     for told in (
         tensors.key,
         "| train | 24 | 0 |",
-        "| test f1, this model, scored once | 0.7012 | one run: none |",
+        "| test F1, this model, scored once | 0.7012 | one run: none |",
         "mean of 3 other seeds | 0.6000 | 0.3516 to 0.8484 |",
         "| θ (theta) | 0.1 |",
         "named entities",

@@ -30,6 +30,8 @@ def test_settings_are_named_as_in_the_paper() -> None:
 
 def test_metrics_have_names_for_readers() -> None:
     assert metric_name("valid_f1") == "validation F1"
+    assert metric_name("test_f1_official") == "test F1 (official script)"
+    assert metric_name("valid_accuracy") == "validation accuracy"
     assert metric_name("some_score") == "some score"
 
 
