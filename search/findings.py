@@ -1,6 +1,7 @@
 """What a study found out about its settings: the data that tables, pictures and reports draw on."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 from search.space import Knob, Point, Value
@@ -81,6 +82,12 @@ class Curve:
 
     alarm: str = ""
     """Says that the best value sits at the range's edge, and which wider range to try."""
+
+    @property
+    def best(self) -> Level | None:
+        """The value with the highest mean; of several the incumbent's."""
+        scored = [(v.mean, v.value == self.incumbent, v) for v in self.levels if v.mean is not None]
+        return max(scored, key=itemgetter(0, 1))[2] if scored else None
 
 
 @dataclass(frozen=True)

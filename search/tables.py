@@ -8,7 +8,7 @@ from typing import Any
 from search.costs import PhaseCost
 from search.findings import Curve, Findings, Importance, Level, Run
 from search.view import clock, number
-from search.wording import best_level, between, chance, safe_range, score, title
+from search.wording import between, chance, safe_range, score, title
 
 Rows = list[list[str]]
 """A table: the head, then its rows."""
@@ -65,7 +65,7 @@ def write_summary(findings: Findings, file: Path) -> None:
 
 def summary(curve: Curve, findings: Findings) -> list[object]:
     """One setting's row in `summary.csv`."""
-    best = best_level(curve)
+    best = curve.best
     safe = [curve.safe[0], curve.safe[-1]] if curve.safe else [None, None]
     return [
         curve.name,
@@ -93,7 +93,7 @@ def ranking(findings: Findings) -> Rows:
     shown = bool(findings.ped_anova or findings.fanova)
     rows = [[*head, *(["PED-ANOVA", "fANOVA", "disagree"] if shown else [])]]
     for curve in findings.curves:
-        best = best_level(curve)
+        best = curve.best
         row = [title(curve.name), curve.verdict, score(curve.effect), score(curve.excluded_above)]
         row += [number(curve.incumbent), number(best.value) if best else "-", safe_range(curve)]
         if shown:

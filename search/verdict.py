@@ -116,14 +116,14 @@ def reach(levels: Sequence[Level], good: Callable[[Level], bool]) -> int:
 def alarm(curve: Curve, point: Point, study: Study) -> str:
     """Name an edge of the searched range at which the best value sits, and a wider range.
 
-    A flat curve has its best value somewhere by chance: no alarm.
+    A flat curve has its best value somewhere by chance: no alarm. None either where a value inside
+    the range does as well.
     """
     knob = study.space[curve.name]
-    scored = [level for level in curve.levels if level.mean is not None]
-    if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or not scored:
+    if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or curve.best is None:
         return ""
-    best = max(scored, key=lambda level: level.mean or 0.0).value
-    if best not in (knob.low, knob.high):
+    best, edges = curve.best.value, (knob.low, knob.high)
+    if any(v.mean == curve.best.mean and v.value not in edges for v in curve.levels):
         return ""
     for share in (1.0, 0.5, 0.25, 0.125):
         low, high = wider(knob, best == knob.high, share)

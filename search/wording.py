@@ -1,6 +1,7 @@
 """What we call things, and what a verdict means in plain words: the same in every place."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice, short
@@ -85,19 +86,10 @@ def safe_range(curve: Curve) -> str:
     return f"{number(curve.safe[0])} to {number(curve.safe[-1])}"
 
 
-def best_level(curve: Curve) -> Level | None:
-    """The value with the highest mean."""
-    return max((v for v in curve.levels if v.mean is not None), key=height, default=None)
-
-
 def worst_level(curve: Curve) -> Level | None:
     """The value with the lowest mean."""
-    return min((v for v in curve.levels if v.mean is not None), key=height, default=None)
-
-
-def height(level: Level) -> float:
-    """Its mean, below all others where it has none."""
-    return float("-inf") if level.mean is None else level.mean
+    scored = [(v.mean, v) for v in curve.levels if v.mean is not None]
+    return min(scored, key=itemgetter(0))[1] if scored else None
 
 
 def few_seeds(findings: Findings) -> bool:
@@ -107,7 +99,7 @@ def few_seeds(findings: Findings) -> bool:
 
 def reading(curve: Curve, findings: Findings) -> str:
     """One curve's verdict as a sentence or two."""
-    best, worst = best_level(curve), worst_level(curve)
+    best, worst = curve.best, worst_level(curve)
     if best is None or worst is None:
         return f"Not judged: {NO_SCORE}."
     told = {
@@ -124,8 +116,8 @@ def reading(curve: Curve, findings: Findings) -> str:
 
 
 def reach(best: Level, worst: Level) -> str:
-    """A sentence on the means, where there are several."""
-    if best is worst:
+    """A sentence on the means, where they differ."""
+    if best.mean == worst.mean:
         return ""
     return f" The means reach from {score(worst.mean)} to {score(best.mean)}."
 

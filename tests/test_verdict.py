@@ -191,6 +191,17 @@ def test_a_best_value_inside_is_no_alarm() -> None:
     assert found.alarm == ""
 
 
+def test_a_best_value_at_an_edge_is_no_alarm_where_one_inside_does_as_well() -> None:
+    (found,) = judged(curve("cross.theta", {0.0: 0.8, 0.1: 0.8, 0.25: 0.6, 0.5: 0.5}))
+    assert (found.verdict, found.alarm) == ("cliff", "")
+
+
+def test_of_several_best_values_the_incumbent_is_the_best() -> None:
+    made = curve("cross.theta", {0.0: 0.8, 0.1: 0.8, 0.5: 0.8})
+    assert made.best is not None
+    assert made.best.value == made.incumbent
+
+
 def test_a_flat_curve_is_no_alarm() -> None:
     (found,) = judged(curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.61}, p=0.9))
     assert (found.verdict, found.alarm) == ("flat", "")
