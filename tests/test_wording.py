@@ -7,6 +7,7 @@ from sample_findings import choice_curve, curve_of, failed_curve, findings, inte
 
 from search.findings import Interaction
 from search.wording import (
+    best_line,
     between,
     chance,
     headline,
@@ -90,7 +91,8 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     assert "θ (theta" in tune
     assert "Their 95 % intervals exclude differences above 0.012." in flat
     assert "θ (theta) 0.1" in best
-    assert "over 3 seeds, noise floor 0.006" in best
+    assert "over 3 seeds, noise floor 0.006." in best
+    assert "only what is no worse at all is called safe" in best_line(replace(FINDINGS, noise=0.0))
 
 
 def test_runs_that_are_all_alike_are_said_to_tell_nothing() -> None:
