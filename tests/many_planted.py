@@ -1,9 +1,15 @@
 """Many planted studies in one run of Ray Tune, which takes seconds to start and is started once."""
 
+import gc
+from concurrent.futures import ProcessPoolExecutor
 from io import StringIO
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import planted_truth
+import ray
 from planted import Garden, planted_study
 from planted_truth import EPOCHS, planted, score, true_score
 from ray import tune
@@ -16,11 +22,13 @@ from search.keeper import Keeper
 from search.launch import tune_phase
 from search.ledger import Entry, Ledger
 from search.plan import CONFIRM, SENSITIVITY, confirmation, incumbent, sweep
+from search.quiet import be_quiet
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful, Unsaved
 from search.sensitivity import findings
 from search.view import View
 
+Found = tuple[Findings, list[Entry]]
 AT_ONCE = 2
 """Trials take milliseconds: with more processes Tune ends those that have not started yet, because
 one that is free takes their trial, and starts others in their place, again and again."""
@@ -59,7 +67,7 @@ class Plot:
         curves = self.study.sensitivity
         self.train(SENSITIVITY, sweep(self.study, best, curves.points, curves.seeds))
 
-    def found(self) -> tuple[Findings, list[Entry]]:
+    def found(self) -> Found:
         entries = self.ledger.entries()
         return findings(self.study, entries, incumbent(self.study, entries), 0.0), entries
 
@@ -156,12 +164,28 @@ class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
         self.of(trial).on_trial_complete(iteration, trials, trial)
 
 
-def run_many(count: int, output: Path) -> list[tuple[Findings, list[Entry]]]:
-    """Search many planted studies in one run of Tune, then draw the curves of each.
+def run_many(count: int, output: Path) -> list[Found]:
+    """Search many planted studies, then draw the curves of each, in two processes.
 
     Ray must be connected. Each study has its own Optuna, ASHA, ledger and keeper.
     """
-    plots = [Plot(number, output) for number in range(count)]
+    address = ray.get_runtime_context().gcs_address
+    halves = [range(0, count, 2), range(1, count, 2)]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        return [
+            found
+            for half in pool.map(run_some, halves, repeat(output), repeat(address))
+            for found in half
+        ]
+
+
+def run_some(numbers: range, output: Path, address: str) -> list[Found]:
+    """Planted studies in one run of Tune, on a cluster."""
+    be_quiet()
+    ray.cloudpickle.register_pickle_by_value(planted_truth)  # workers do not have the tests
+    ray.init(address, log_to_driver=False, logging_level="ERROR")
+    gc.freeze()  # statsmodels looks for garbage at each correction, among all that was imported
+    plots = [Plot(number, output) for number in numbers]
     for plot in plots:
         plot.search()
     garden: Any = Garden(0, AT_ONCE)

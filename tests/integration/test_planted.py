@@ -7,14 +7,13 @@ from tempfile import TemporaryDirectory
 import planted_truth
 import pytest
 import ray
-from many_planted import holding, run_many
+from many_planted import Found, holding, run_many
 from planted import run_planted
 from planted_truth import DEAD, QUALITY, SPEED
 from scipy.stats import binomtest
 
 from search.connect import connect
 from search.findings import Findings
-from search.ledger import Entry
 from search.quiet import be_quiet
 
 pytestmark = [
@@ -25,7 +24,6 @@ pytestmark = [
 ]
 
 STUDIES = 200
-Found = list[tuple[Findings, list[Entry]]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def local_ray() -> object:
 
 
 @pytest.fixture(scope="module")
-def studies(local_ray: object) -> Found:
+def studies(local_ray: object) -> list[Found]:
     memory = Path("/dev/shm")  # 200 ledgers wait for the disk at each of their 40,000 lines
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         return run_many(STUDIES, Path(folder))
@@ -61,28 +59,28 @@ def test_a_study_run_phase_by_phase_finds_what_was_planted(
     assert sum(map(len, seeds)) == len(set().union(*seeds))  # no phase shares one with another
 
 
-def test_the_setting_that_decides_the_quality_ranks_first(studies: Found) -> None:
+def test_the_setting_that_decides_the_quality_ranks_first(studies: list[Found]) -> None:
     assert all(found.curves[0].name == QUALITY for found, _ in studies)
 
 
-def test_a_dead_setting_is_flat_but_for_the_stated_error_rate(studies: Found) -> None:
+def test_a_dead_setting_is_flat_but_for_the_stated_error_rate(studies: list[Found]) -> None:
     """Holm allows 5 % of studies a false finding among all their settings."""
     alarms = sum(curve_of(found, DEAD).verdict != "flat" for found, _ in studies)
     assert binomtest(alarms, STUDIES, 0.05, alternative="greater").pvalue > 0.01, alarms
 
 
-def test_a_setting_that_only_decides_the_speed_is_not_called_a_cliff(studies: Found) -> None:
+def test_a_setting_that_only_decides_the_speed_is_not_called_a_cliff(studies: list[Found]) -> None:
     assert all(curve_of(found, SPEED).verdict in ("flat", "sensitive") for found, _ in studies)
 
 
-def test_the_intervals_hold_the_truth_as_often_as_they_say(studies: Found) -> None:
+def test_the_intervals_hold_the_truth_as_often_as_they_say(studies: list[Found]) -> None:
     """Of means, and of differences; several in a study lean on the same runs, so no binomial."""
     means, differences = holding([found for found, _ in studies])
     assert 0.90 <= means <= 0.99
     assert 0.90 <= differences <= 0.99
 
 
-def test_stopped_trials_enter_no_curve(studies: Found) -> None:
+def test_stopped_trials_enter_no_curve(studies: list[Found]) -> None:
     for found, entries in studies:
         stopped = {entry.trial_id for entry in entries if entry.state == "stopped"}
         assert stopped  # ASHA was at work

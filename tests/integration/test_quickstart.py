@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,14 @@ WHOLE = (*SMALL, "--set", "scheduler.name=none")
 """Four trials of three epochs each."""
 
 
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches what is started meanwhile, also where a script started the tests with `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted(output: Path, how: signal.Signals, status: int, epochs: int, *more: str) -> None:
     """Begin a study or go on with it, and end it so when it has trained so many epochs in all."""
     with subprocess.Popen(
@@ -99,6 +108,7 @@ def interrupted(output: Path, how: signal.Signals, status: int, epochs: int, *mo
     assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
 
 
+@pytest.mark.usefixtures("heard_interrupts")
 def test_a_study_that_was_interrupted_resumes_with_its_exact_budget(tmp_path: Path) -> None:
     study = tmp_path / "quickstart"  # test_kills.py kills studies
     interrupted(tmp_path, signal.SIGINT, 130, 2)

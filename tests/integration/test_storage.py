@@ -63,7 +63,7 @@ def test_a_ledger_on_a_full_disk_is_one_line_and_the_study_resumes(tmp_path: Pat
         pytest.skip("no leave to mount a small disk")
     try:
         ledger = ["--ledger", f"sqlite:///{disk}/ledger.db"]
-        many = [*SMALL, "--trials", "12", *NOBODY_STOPPED]
+        many = [*SMALL, "--trials", "12", "--set", "data.synthetic_tweets=48", *NOBODY_STOPPED]
         done = run("--output", str(tmp_path), *many, *ledger)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
