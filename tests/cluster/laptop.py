@@ -153,10 +153,7 @@ PORTS = {
     44227: "python",  # the dashboard's metrics, on the head
     52365: "ray::DashboardA",
 }
-ANY_PORT = {
-    *("raylet", "ray::DashboardA", "ray::RuntimeEnv"),
-    "ray::_Autoscali",  # Ray Train's own, which outlives the search that it was started for
-}
+ANY_PORT = {"raylet", "ray::DashboardA", "ray::RuntimeEnv"}
 """What docs/security.md says listens where others of the network reach it."""
 
 
