@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def importing() -> Iterator[None]:
     """Inside a `with`, import; torch and transformers take about a seventh less of their time.
 
-    Afterwards no search looks through what was imported any more: it stays until the process ends.
+    Later searches for garbage pass over what was imported: it stays until the process ends.
     """
     gc.disable()
     try:
