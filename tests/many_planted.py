@@ -1,4 +1,4 @@
-"""Many planted studies in one run of Ray Tune, which takes seconds to start and is started once."""
+"""Many planted studies in each run of Ray Tune, which takes seconds to start."""
 
 import gc
 from concurrent.futures import ProcessPoolExecutor

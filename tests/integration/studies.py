@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SMALL = ["--trials", "4", "--epochs", "3", "--phases", "search"]
 """A search that takes well under a minute."""
+NOBODY_STOPPED = ["--set", "scheduler.name=none"]
 
 
 def command(*arguments: str) -> list[str]:

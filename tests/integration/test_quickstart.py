@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from studies import ROOT, SMALL, command, rows, run, wait_for_epochs
+from studies import NOBODY_STOPPED, ROOT, SMALL, command, rows, run, wait_for_epochs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -78,7 +78,7 @@ def other_data_is_refused(study: Path) -> None:
     file.write_text(before)
 
 
-WHOLE = (*SMALL, "--set", "scheduler.name=none")
+WHOLE = (*SMALL, *NOBODY_STOPPED)
 """Four trials of three epochs each."""
 
 
