@@ -30,11 +30,12 @@ from laptop import (
     wait_until,
     wait_while,
 )
-from machines import Machines
+from machines import Machine, Machines
 
 pytestmark = pytest.mark.timeout(600)
 
 FILE, SHARED = FOLDER / "local.yaml", FOLDER / "shared"
+WORKERS = ["10.79.0.11", "10.79.0.12"]
 STUDY = SHARED / "results" / "quickstart"
 OLD = {"RAY_UP_enable_autoscaler_v2": "0"}
 TRIALS, EPOCHS = 2, 6
@@ -56,23 +57,30 @@ Workers say that they have one core: a trial on each."""
 def fill_in(head_ip: str) -> None:
     """The shipped file with the values of these machines."""
     content = yaml.safe_load((ROOT / "clusters" / "local.yaml").read_text(encoding="utf-8"))
-    content["provider"].update(head_ip=head_ip, worker_ips=["10.79.0.11", "10.79.0.12"])
+    content["provider"].update(head_ip=head_ip, worker_ips=WORKERS)
     content["auth"].update(ssh_user="root", ssh_private_key=str(FOLDER / "key"))
     del content["file_mounts"]["~/data"]  # the quickstart makes its own
     FILE.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def gather(head: Machine) -> None:
+    """`ray up`, and wait for both workers: alone, the first one there would do all the trials."""
+    fill_in(head.addresses[0])
+    bring_up(FILE, **OLD)
+    asked = ("ss", "-Htn", "state", "established", "sport", "=", ":6379")
+    wait_until(lambda: all(worker in head.run(*asked) for worker in WORKERS), "both workers")
 
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Machines]:
     SHARED.mkdir()
     (FOLDER / ".ssh").mkdir()
-    fill_in(head_ip="10.79.0.10")
     below = Path(sys.prefix)  # may lie in /tmp, of which the machines see only what they are told
     with Machines(FOLDER, [PROGRAMS.parent, below], BOOT) as made:
         for number, name in enumerate(("head", "one", "two", "spare")):
             made.boot(name, [f"10.79.0.{10 + number}"])
         run("ray", "get-auth-token", "--generate")
-        bring_up(FILE, **OLD)
+        gather(made["head"])
         yield made
 
 
@@ -98,8 +106,7 @@ def test_a_search_goes_on_from_another_head_and_without_the_laptop(
     assert "the connection was lost" in end(laptop, status=2)
     before = epochs()
 
-    fill_in(head_ip="10.79.0.13")
-    bring_up(FILE, **OLD)
+    gather(machines["spare"])
     laptop = search(FILE, *SEARCH, "--resume")
     wait_while(laptop, lambda: epochs() > before, "an epoch more")
     pull_plug(laptop)
