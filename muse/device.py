@@ -2,6 +2,8 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +18,9 @@ BF16_WORTH_WIDTH = 256
 
 RESIDENT_SHARE = 0.1
 """Of the free GPU memory, what the pictures of a corpus may take."""
+
+SYNC = ("forward_sync_buffers", "broadcast_buffers")
+"""What DDP calls it that buffers are made equal before each step; until torch 2.12 the second."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,13 @@ def together(model: nn.Module, worker: Worker) -> nn.Module:
     """The model as all workers train it: gradients are averaged while others are computed."""
     if worker.world == 1:
         return model
+    sync = next(name for name in SYNC if name in signature(DistributedDataParallel).parameters)
+    never: dict[str, Any] = {sync: False}  # batch statistics are shared once an epoch
     return DistributedDataParallel(
         model,
         device_ids=[worker.device] if worker.device.type == "cuda" else None,
-        broadcast_buffers=False,  # batch statistics are shared once an epoch, by muse/train.py
         gradient_as_bucket_view=True,  # no copy between gradients and what is sent
+        **never,
     )
 
 

@@ -1,25 +1,18 @@
 """The ledger loses nothing, tears nothing and counts nothing twice."""
 
-import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
-from muse.errors import UserError
-from search.copies import find_damage
 from search.ledger import Address, Entry, Ledger, Word
-from search.schema import ABOUT, TRIALS, read_url
+from search.schema import TRIALS, read_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 WRITER = """
@@ -259,82 +252,6 @@ def test_points_come_back_with_their_types(tmp_path: Path) -> None:
     ledger.close()
 
 
-@pytest.mark.parametrize(
-    "content", [b"no database at all, " * 100, b"SQLite format 3\0" + b"x" * 99]
-)
-def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "ledger.db").write_bytes(content)
-    with pytest.raises(UserError, match=r"ledger\.db: the ledger cannot be used \([^\n]*$"):
-        open_ledger(tmp_path)
-
-
-def test_a_file_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
-    for number in range(100):
-        ledger.ask(f"t{number}", "search", 0, POINT)
-    ledger.close()
-    content = bytearray((tmp_path / "ledger.db").read_bytes())
-    content[4096:] = b"\xff" * (
-        len(content) - 4096
-    )  # the first page, with the tables' names, stays
-    (tmp_path / "ledger.db").write_bytes(content)
-
-    with pytest.raises(UserError, match=r"ledger\.db: the ledger cannot be used \([^\n]*$"):
-        open_ledger(tmp_path).entries()
-
-
-def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none.ledger\.db"):
-        open_ledger(tmp_path / "none")
-
-
-def test_a_ledger_of_another_version_is_named(tmp_path: Path) -> None:
-    ledger = open_ledger(tmp_path)
-    with ledger.transaction() as connection:
-        connection.execute(ABOUT.update().values(version=99))
-    ledger.close()
-    with pytest.raises(UserError, match=r"ledger\.db: a ledger of version 99, [^\n]* version 2;"):
-        open_ledger(tmp_path)
-
-
-def test_the_first_version_which_did_not_say_so_is_named(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
-        old.execute("create table trials (trial_id text primary key)")
-    with pytest.raises(UserError, match=r"a ledger of version 1, "):
-        open_ledger(tmp_path)
-
-
-@contextmanager
-def broken_off_after(written: int) -> Iterator[None]:
-    """Every engine breaks off before it writes once more than this."""
-    left = iter(range(written))
-
-    def count(*told: Any) -> None:
-        if told[2].lstrip().startswith(("CREATE", "INSERT")) and next(left, None) is None:
-            raise KeyboardInterrupt
-
-    event.listen(Engine, "before_cursor_execute", count)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-    finally:
-        event.remove(Engine, "before_cursor_execute", count)
-
-
-@pytest.mark.parametrize("written", range(4))  # three tables and the version
-def test_a_kill_while_the_tables_are_made_leaves_a_ledger_that_opens(
-    tmp_path: Path, written: int
-) -> None:
-    with broken_off_after(written):
-        open_ledger(tmp_path)
-    ledger = open_ledger(tmp_path)
-    ledger.ask("t", "search", 0, POINT)
-    ledger.close()
-    again = open_ledger(tmp_path)
-    assert [e.trial_id for e in again.entries()] == ["t"]
-    again.close()
-
-
 def test_studies_that_share_a_file_do_not_see_one_another(tmp_path: Path) -> None:
     url = read_url(f"sqlite:///{tmp_path}/ledger.db")
     ledgers = [Ledger(Address(url, study)) for study in ("a", "b")]
@@ -356,23 +273,6 @@ def test_a_file_of_one_study_is_read_without_its_key(tmp_path: Path) -> None:
     reader.close()
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("ledger.db", "no address of a database; give sqlite:////folder/ledger.db or"),
-        ("nosuch://here/db", "no address of a database"),
-        ("mysql://me@here/db", "sqlite"),
-        ("sqlite://", "name a file of sqlite"),
-        ("postgresql+psycopg://me:secret@here/db", "leave the password out"),
-    ],
-)
-def test_an_address_that_will_not_do_is_one_line_without_its_password(text: str, said: str) -> None:
-    with pytest.raises(UserError, match=said) as told:
-        read_url(text)
-    assert "\n" not in str(told.value)
-    assert "secret" not in str(told.value)
-
-
 def test_only_the_best_trial_has_a_checkpoint_on_record(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     for name in ("a", "b"):
@@ -380,36 +280,3 @@ def test_only_the_best_trial_has_a_checkpoint_on_record(tmp_path: Path) -> None:
         ledger.keep(name, f"trials/{name}/best")
     assert [e.checkpoint for e in ledger.entries()] == ["", "trials/b/best"]
     ledger.close()
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no leave to mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_full_disk_is_one_line_and_loses_nothing_that_was_told(tmp_path: Path) -> None:
-    def fill() -> None:
-        for number in range(10_000):
-            ledger.ask(f"t{number}", "search", number, POINT)
-            told.append(number)
-
-    told: list[int] = []
-    with small_disk(tmp_path / "disk") as disk:
-        ledger = open_ledger(disk)
-        (disk / "ballast").write_bytes(b"x" * 500_000)
-        with pytest.raises(UserError, match=r"cannot be written \([^\n]*\); make room, then --res"):
-            fill()
-        assert [e.seed for e in ledger.entries()] == told
-        ledger.close()
-        assert find_damage(disk / "ledger.db") == ""
-        (disk / "ballast").unlink()
-        again = open_ledger(disk)
-        again.ask("after", "search", 0, POINT)
-        assert [e.seed for e in again.entries()] == [*told, 0]
-        again.close()

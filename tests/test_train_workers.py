@@ -1,5 +1,6 @@
 """Training by two workers together: what must be as one worker has it."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def frozen(task: str) -> MuseConfig:
 def one_of_two(rank: int, folder: Path) -> None:
     """What each of two processes does; a file says what it got."""
     torch.set_num_threads(1)
+    warnings.simplefilter("error", FutureWarning)
     dist.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
     worker, got = Worker(rank=rank, world=2), {}
     for task in ("mner", "msa"):
