@@ -49,6 +49,8 @@ def asked_in_folder(folder: Path) -> list[Asked]:
     texts = sorted(folder.glob("*.txt"))
     if not texts:
         raise UserError(f"{folder}: holds no <id>.txt; put each tweet's text in a file.")
+    if {"train.txt", "valid.txt"} <= {text.name for text in texts}:
+        raise UserError(f"{folder}: is a corpus; give the folder of its tweets, {folder}/data.")
     beside = {file.name: file for file in folder.iterdir()}
     return [read_file(text, beside) for text in texts]
 
@@ -81,10 +83,11 @@ def read_line(line: bytes, name: str, folder: Path) -> Asked:
     except (ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         return Asked(name, error=f'is no JSON ({reason}); give {{"text": "..."}}.')
-    if not isinstance(told, dict) or not isinstance(told.get("text"), str):
-        return Asked(name, error='has no text; give {"text": "..."}.')
-    own = str(told.get("id", name)).encode(errors="replace").decode()
-    image = told.get("image")
+    given = told if isinstance(told, dict) else {}
+    own = str(given.get("id", name)).encode(errors="replace").decode()
+    if not isinstance(given.get("text"), str):
+        return Asked(own, error='has no text; give {"text": "..."}.')
+    image = given.get("image")
     if image is not None and not isinstance(image, str):
         return Asked(own, error="image: is no path; give a file's, or leave it out.")
-    return checked(Asked(own, told["text"], folder / image if image else None))
+    return checked(Asked(own, given["text"], folder / image if image else None))

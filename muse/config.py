@@ -166,7 +166,8 @@ class CrossConfig(Frozen):
         if not self.mu < self.eta <= self.layers:
             raise ValueError(
                 f"mu={self.mu}, eta={self.eta}, layers={self.layers}: "
-                "layers mu+1..eta exchange, so mu < eta <= layers."
+                "layers mu+1..eta exchange, so mu < eta <= layers; raise cross.layers, or lower "
+                "eta, in a study also in its space."
             )
         return self
 

@@ -7,6 +7,7 @@ python -m muse.predict results/quickstart/best tweets.jsonl    ({"text": "...", 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -57,7 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("folder", type=Path, help="an exported model, results/<name>/best")
-    add("tweets", nargs="?", type=Path, help="a folder, a file of JSON lines, or - (see --text)")
+    add(
+        "tweets",
+        nargs="?",
+        type=Path,
+        help="<id>.txt and <id>.jpg in a folder, a file of "
+        'lines {"text": ..., "image": ...}, or - for such lines on standard input',
+    )
     add("--text", help="one tweet's words")
     add("--image", type=Path, help="its picture (blank)")
     add("--output", type=Path, metavar="FILE", help="where the lines go (standard output)")
@@ -69,9 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        Its exit status: 0, 1 where some tweets have an error, 2 for a mistake in the command.
+        Its exit status: 0, 1 where some tweets have an error, 2 for a mistake in the command, 130
+        after Ctrl-C, 141 where nobody reads on.
     """
-    options = build_parser().parse_args(arguments)
+    options = build_parser().parse_intermixed_args(arguments)
     try:
         if options.batch_size < 1:
             raise UserError(f"--batch-size {options.batch_size}: give 1 or more.")
@@ -79,6 +87,13 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; the lines so far are whole\n")
+        return 130
+    except BrokenPipeError:  # who reads the lines has had enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # for the last flush
+        return 141
 
 
 def run(options: argparse.Namespace) -> int:
@@ -121,7 +136,7 @@ def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:
         file: TextIO = stack.enter_context(options.output.open("w", encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"--output {options.output}: cannot be written ({error.strerror})."
+            f"--output {options.output}: cannot be written ({error.strerror}); give another place."
         ) from error
     return file
 

@@ -94,7 +94,8 @@ def loading(source: str, what: str) -> Iterator[None]:
         if Path(source).is_dir():
             advice = f"the folder holds no {what} that can be read"
         else:
-            advice = f"no {what} from the hub; go online once, or give a folder or 'minilm'"
+            other = "go online once, or give a folder or 'minilm'"
+            advice = f"no {what} from the hub, nor such a folder; {other}"
         raise UserError(f"text.weights: '{source}': {advice} ({reason})") from error
 
 

@@ -156,13 +156,20 @@ def split_arrays(
 def split_counts(
     corpus: Corpus, tweets: Sequence[Tweet], encoded: Sequence[Encoded]
 ) -> dict[str, int]:
-    """What was missing or cut."""
+    """What was missing or cut; and what should not be, where it is."""
     words = sum(len(tweet.words) for tweet in tweets) if corpus.task == "mner" else 0
+    train = corpus.splits["train"]
+    learnt = set() if tweets is train else {tweet.id for tweet in train}
+    odd = {
+        "empty_texts": sum(not any(tweet.words) for tweet in tweets),
+        "in_train_too": sum(tweet.id in learnt for tweet in tweets),
+    }
     return {
         "tweets": len(tweets),
         "missing_images": missing_images(tweets),
         "cut_texts": sum(row.cut for row in encoded),
         "cut_words": words - sum(len(row.starts) for row in encoded),
+        **{what: count for what, count in odd.items() if count},
     }
 
 
@@ -278,7 +285,8 @@ class Tensors:
     """Sub-words of the tokeniser."""
 
     counts: dict[str, dict[str, int]]
-    """By split: tweets, missing_images, cut_texts and (mner) cut_words."""
+    """By split: tweets, missing_images, cut_texts and (mner) cut_words; where there are any,
+    empty_texts and in_train_too."""
 
     splits: Mapping[str, Split]
 

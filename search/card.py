@@ -5,6 +5,8 @@ from pathlib import Path
 from statistics import mean, variance
 from typing import Any
 
+from muse.config import MuseConfig
+from muse.evaluate import trivial_score
 from muse.tensors import Tensors
 from search.best import read_best
 from search.folder import provenance_of
@@ -76,7 +78,7 @@ def card(
         "settings stand in `muse.json`.",
         markdown([["setting", "value"], *([title(k), number(v)] for k, v in made.point.items())]),
         "## Limits",
-        "\n".join(f"- {limit}" for limit in limits(config.text.weights, tensors)),
+        "\n".join(f"- {limit}" for limit in limits(config, tensors, made.value)),
         "## How to load",
         LOAD,
         "Weights are safetensors and nothing in this folder is executed.",
@@ -100,9 +102,12 @@ model, tokenizer = load(Path("FOLDER"))
 
 def counts(tensors: Tensors) -> list[list[str]]:
     """Tweets of each split, and what they lack."""
-    names = list(next(iter(tensors.counts.values())))
+    names = list(dict.fromkeys(name for told in tensors.counts.values() for name in told))
     head = ["split", *(name.replace("_", " ") for name in names)]
-    rows = [[split, *(str(told[name]) for name in names)] for split, told in tensors.counts.items()]
+    rows = [
+        [split, *(str(told.get(name, 0)) for name in names)]
+        for split, told in tensors.counts.items()
+    ]
     return [head, *rows]
 
 
@@ -133,14 +138,16 @@ def between(found: Sequence[float]) -> str:
     return f"{low:.4f} to {high:.4f}"
 
 
-def limits(weights: str | None, tensors: Tensors) -> list[str]:
-    """What a user must know."""
-    own = []
-    if weights is None:
+def limits(config: MuseConfig, tensors: Tensors, value: float | None) -> list[str]:
+    """What a user must know of a model with that validation score."""
+    own, nothing = [], trivial_score(tensors, config)
+    if config.text.weights is None:
         own.append("The text encoder began with random weights and knows the corpus's words only.")
+    if value is not None and value <= nothing:
+        own.append(f"It is no better than without any learning ({nothing:.4f}).")
     missing = sum(told["missing_images"] for told in tensors.counts.values())
     if missing:
-        own.append(f"{missing} tweets had no picture and were shown a blank one.")
+        own.append(f"Tweets without a picture were shown a blank one: {missing}.")
     if "test" not in tensors.splits:
         own.append("The corpus has no test split, so there is no score on unseen tweets.")
     return [*own, *LIMITS]

@@ -118,6 +118,8 @@ class Ending:
     """How the search was asked to end, if it was: by Ctrl-C, or by SIGTERM, which does the same."""
 
     status = 130
+    study: Path | None = None
+    """The folder of what it interrupted; None before it is known."""
 
     def terminate(self, *_: object) -> None:
         """Take SIGTERM."""
@@ -131,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     ending = Ending()
     before = signal.signal(signal.SIGTERM, ending.terminate)
     try:
-        return command(options)
+        return command(options, ending)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -141,13 +143,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}; make room, then --resume", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command with --resume goes on", file=sys.stderr)
+        begun = ending.study is not None and (ending.study / "study.yaml").exists()
+        told = "; the same command with --resume goes on" if begun else " before a study had begun"
+        print(f"\ninterrupted{told}", file=sys.stderr)
         return ending.status
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def command(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace, ending: Ending) -> int:
     """Do what the options say."""
     phases = chosen_phases(options.phases)  # a mistake is told before anything is read
     if ":/" in str(options.output):  # a path folds the two strokes of an address into one
@@ -169,11 +173,11 @@ def command(options: argparse.Namespace) -> int:
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
     with importing():
-        from search import start  # noqa: PLC0415
+        from search import preview, start  # noqa: PLC0415
 
     if options.dry_run:
         print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
-        print(start.preview(study))
+        print(preview.preview(study, options.warm_start))
         return 0
     ask = sys.stdin.isatty() and not options.yes
     way = start.Way(
@@ -185,7 +189,7 @@ def command(options: argparse.Namespace) -> int:
         phases=phases,
         agree=confirm if ask else None,
     )
-    root = options.output / study.name
+    ending.study = root = options.output / study.name
     if options.resume:
         start.resume(root, partial(asked_for, options.experiment, given), way)
     else:

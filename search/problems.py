@@ -1,6 +1,6 @@
 """A mistake found by pydantic, as one line with a place and a remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -40,8 +40,17 @@ def holder(
     return (found[0] if len(found) == 1 else None), place
 
 
-def one_line(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """The first mistake of a validation: where it is, what was given, what would be right."""
+def one_line(
+    error: ValidationError, model: type[BaseModel], where: str, typed: Container[str] = ()
+) -> str:
+    """The first mistake of a validation: where it is, what was given, what would be right.
+
+    Args:
+        error: the validation's.
+        model: what was validated.
+        where: the file.
+        typed: fields that come from the command line, by dotted name.
+    """
     found: list[Any] = list(error.errors())
     unknown = [e for e in found if e["type"] == "extra_forbidden"]
     first = (unknown or found)[0]  # a misspelt key explains a missing one
@@ -50,6 +59,8 @@ def one_line(error: ValidationError, model: type[BaseModel], where: str) -> str:
         key, known = str(first["loc"][-1]), inside.model_fields.keys() - {"kind"} if inside else ()
         return at(where, above, f"unknown key '{key}'; {did_you_mean(key, known)}")
     _, keys = holder(model, (*first["loc"], ""))
+    if ".".join(keys) in typed:
+        where = "the command line"
     if first["type"] == "value_error":
         return at(where, keys, str(first["ctx"]["error"]))
     if first["type"] == "missing":

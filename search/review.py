@@ -66,8 +66,8 @@ def review(work: Work) -> None:
         write_review(root, pictures, texts)
     files = {name: root / FOLDER / f"{name}.png" for name in pictures}
     work.keeper.board.review(files, texts)
-    wrong = f"{seen.mistakes.wrong} of {seen.mistakes.tweets}"
-    work.view.say(f"review of the model: {root / FOLDER}, {wrong} validation tweets not all right")
+    right = f"{seen.mistakes.tweets - seen.mistakes.wrong} of {seen.mistakes.tweets}"
+    work.view.say(f"review of the model: {root / FOLDER}, {right} validation tweets all right")
 
 
 def files_of(root: Path) -> list[str]:

@@ -1,17 +1,12 @@
-"""What a command does with a checked study: preview it, start it, resume it."""
+"""What a command does with a checked study: start it, resume it."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from muse.device import Worker
 from muse.errors import UserError
+from muse.evaluate import trivial_score
 from muse.tensors import Tensors, prepare
-from muse.train import start_run, train_step
 from search.abroad import Abroad, bring_back, check_free
 from search.best import read_best
 from search.board import VIEW
@@ -28,65 +23,12 @@ from search.folder import (
 from search.keeper import Keeper
 from search.ledger import Ledger, Word
 from search.phases import run_phases
-from search.plan import strongest_pairs, values_of
+from search.preview import hours, told_counts
 from search.settle import ASK_ABOVE_HOURS
 from search.study import Study
 from search.view import View, clock, settings
 from search.warm_start import read_priors
 from search.work import Work
-
-
-def most_runs(study: Study) -> tuple[int, int]:
-    """The most trials of the first phase, and of all that is trained in full after it."""
-    if study.compare is not None:
-        return study.trials, 0
-    asked = study.sensitivity
-    curves = 0
-    if asked.points:
-        values = [values_of(knob, asked.points) for knob in study.space.values()]
-        pairs = strongest_pairs(list(study.space), asked.pairs)
-        curves = (1 + sum(values) + 4 * len(pairs)) * asked.seeds
-    return study.budget.trials, asked.candidates * asked.seeds + curves + 1
-
-
-def seconds_a_tweet(study: Study, tensors: Tensors, steps: int = 2) -> float:
-    """Time of training on one tweet, measured on this machine over a few steps of one core."""
-    config = study.base
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, int(study.resources.cpus_per_worker)))
-    try:
-        run = start_run(config, tensors, Worker(), keep_features=False)
-        size = min(config.train.batch_size, len(tensors.splits["train"]))
-        batch = torch.from_numpy(np.arange(size))
-        train_step(run, batch)  # the first step is slower
-        began = time.perf_counter()
-        for _ in range(steps):
-            train_step(run, batch)
-        return (time.perf_counter() - began) / steps / size
-    finally:
-        torch.set_num_threads(threads)
-
-
-def hours(study: Study, tensors: Tensors) -> float:
-    """Hours that all trials take one after the other, if none is stopped."""
-    tweets = len(tensors.splits["train"]) + len(tensors.splits["valid"]) / 3  # no backward pass
-    passes = sum(most_runs(study)) * study.budget.epochs
-    return seconds_a_tweet(study, tensors) * tweets * passes / 3600
-
-
-def preview(study: Study) -> str:
-    """What a study may cost at most."""
-    tensors = prepare(study.base)
-    trials, curves = most_runs(study)
-    told = f"at most {trials} trials for the search and {curves} after it, "
-    if study.compare is not None:
-        variants = len(study.compare.named)
-        told = f"{trials} trials, {variants} variants with {study.compare.seeds} seeds each, "
-    return (
-        f"{told}{study.budget.epochs} epochs of {len(tensors.splits['train'])} tweets each:\n"
-        f"{hours(study, tensors):.2f} hours if they ran one after the other on one worker of this "
-        "machine and none was stopped"
-    )
 
 
 @dataclass(frozen=True)
@@ -230,9 +172,8 @@ def go(
     with View(study.name, study.base.metric) as view:
         for change in changed:
             view.say(f"going on although {change}")
-        for split, counts in tensors.counts.items():
-            told = (f"{n} {what.replace('_', ' ')}" for what, n in counts.items())
-            view.say(f"{split}: " + ", ".join(told))
+        for line in told_counts(tensors):
+            view.say(line)
         ledger = Ledger(place.ledger)
         settle(ledger, study.budget.epochs)
         abroad = Abroad(place.root, place.storage, place.ledger.url) if place.storage else None
@@ -257,9 +198,13 @@ def tell(work: Work) -> None:
         return
     value, what = about["value"], "in the search"
     if "confirmed" in about:
-        value, what = about["confirmed"]["mean"], f"mean of {study.sensitivity.seeds} more seeds"
+        value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
+        what = f"mean of {seeds} seeds that confirmed it"
     line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
     view.say(f"\n{line}  {settings(about['settings'])}")
+    if value <= (nothing := trivial_score(work.tensors, study.base)):
+        view.say(f"  no better than without any learning ({nothing:.4f}): it wants more epochs or")
+        view.say("  tweets, or a higher learning rate")
     spent = sum(entry.device_seconds for entry in work.entries())
     view.say(f"trained for {clock(spent)} of device time in all")
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")

@@ -379,6 +379,7 @@ def build_study(raw: dict[str, Any], overrides: dict[str, Any], where: str) -> S
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        raise UserError(one_line(error, Study, where)) from error
-    except UserError as error:
-        raise UserError(f"{where}, {error}") from error
+        raise UserError(one_line(error, Study, where, overrides)) from error
+    except UserError as error:  # begins with its field
+        typed = str(error).partition(":")[0] in overrides
+        raise UserError(f"{'the command line' if typed else where}, {error}") from error

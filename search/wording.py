@@ -111,7 +111,7 @@ def reading(curve: Curve, findings: Findings) -> str:
         "flat": "Flat: no value differs from the incumbent beyond chance. " + unseen(curve),
         "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(best, worst),
     }[curve.verdict]
-    safe = [f"Safe: {safe_range(curve)}."] if curve.safe else []
+    safe = [f"Safe (within the noise floor): {safe_range(curve)}."] if curve.safe else []
     return " ".join([told, *failures(curve), *safe])
 
 
@@ -217,7 +217,7 @@ def limits(curves: Sequence[Curve]) -> str:
 def best_line(findings: Findings) -> str:
     """The best configuration and how good it is."""
     count = len(findings.seeds)
-    seeds = "one seed" if count == 1 else f"{count} seeds"
+    seeds = "one seed" if count == 1 else f"the {count} seeds of the curves"
     noise = "" if findings.noise is None else f", noise floor {findings.noise:.2g}"
     if findings.noise == 0.0:
         noise += " (seeds made no difference, so only what is no worse at all is called safe)"

@@ -47,6 +47,13 @@ def test_a_card_tells_data_scores_settings_limits_and_how_to_load(tensors: Tenso
         assert told in text, told
 
 
+def test_a_model_that_learnt_nothing_says_so(tensors: Tensors) -> None:
+    said = "no better than without any learning"
+    nothing = sample_entry("final-search-0003", 0.0, phase="final")
+    assert said in card(sample_study(), ABOUT, PROVENANCE, tensors, [BEST, nothing])
+    assert said not in card(sample_study(), ABOUT, PROVENANCE, tensors, [BEST, FINAL])
+
+
 def test_a_card_shows_no_tweet(tensors: Tensors) -> None:
     text = card(sample_study(), ABOUT, PROVENANCE, tensors, [BEST, FINAL]).lower()
     for split in tensors.splits.values():

@@ -22,7 +22,8 @@ from search.plan import sweep
         (["--set", "cross.theta=1.5"], "given 1.5"),
         (["--set", "cross.mu=4"], "mu < eta <= layers"),
         (["--set", "cross.mu"], "give KEY=VALUE"),
-        (["--trials", "0"], "budget.trials"),
+        (["--trials", "0"], "the command line, budget.trials"),
+        (["--set", "cross.dropout=2"], "the command line, cross.dropout"),
         (["--resume"], "no study to resume"),
         (["--phases", "serach"], "did you mean 'search'"),
         (["--phases", ""], "no phase ''"),
@@ -32,7 +33,8 @@ from search.plan import sweep
         (["--set", "sensitivity.knobs=[cross.theta]"], "unknown key 'knobs'"),
         (["--max-hours", "0"], "sensitivity.max_hours"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
-        (["--set", "data.name=mvsa_single", "--set", "task=msa"], "needs the folder"),
+        (["--set", "data.name=mvsa_single", "--set", "task=msa"], "give --data DIR"),
+        (["--dry-run", "--warm-start", "nowhere"], "no study stands here"),
         (["--set", "data.name=mvsa_single"], "'mner' does not fit corpus 'mvsa_single'"),
     ],
 )
@@ -111,7 +113,7 @@ def test_a_value_is_read_as_yaml() -> None:
 def test_a_full_disk_is_one_line(
     error: OSError, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: object) -> int:
+    def full(*_: object) -> int:
         raise error
 
     monkeypatch.setattr("search.cli.command", full)
@@ -122,12 +124,27 @@ def test_a_full_disk_is_one_line(
 
 
 def test_another_failure_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: object) -> int:
+    def broken(*_: object) -> int:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("search.cli.command", broken)
     with pytest.raises(OSError, match="Input/output"):
         main([])
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_promises_a_resume_only_where_a_study_began(
+    begun: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(study: object, root: Path, way: object) -> None:
+        if begun:
+            root.mkdir()
+            (root / "study.yaml").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.start.fresh", stopped)
+    assert main(["--output", str(tmp_path)]) == 130
+    assert ("--resume goes on" in capsys.readouterr().err) == begun
 
 
 def test_phases_may_be_named_with_spaces_and_none_stands_for_all() -> None:
@@ -150,7 +167,7 @@ def test_a_bound_of_hours_counts_for_a_study_that_is_resumed() -> None:
 
 @pytest.mark.parametrize("knob", [{"choices": [2, 4, 8, 16]}, {"low": 1, "high": 9}])
 def test_the_price_of_a_dry_run_bounds_what_is_trained(knob: dict[str, Any]) -> None:
-    from search.start import most_runs
+    from search.preview import most_runs
 
     study = sample_study(space={**SPACE, "train.batch_size": knob}, sensitivity={"points": 3})
     best = replace(BEST, point={**POINT, "train.batch_size": 4})

@@ -167,6 +167,21 @@ def test_an_unknown_sentiment_is_named_with_file_and_line(tmp_path: Path) -> Non
     assert f"{tmp_path / 'train.txt'}, line 3: 'happy'" in error_of(config, "msa")
 
 
+def test_a_first_line_that_is_a_tweet_is_refused(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train="1,positive\n3,neutral\n")
+
+    assert f"{tmp_path / 'train.txt'}, line 1: '1,positive' is a tweet" in error_of(config, "msa")
+
+
+def test_blanks_around_a_comma_do_not_matter_and_its_lack_is_named(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train="guid,tag\n1 , positive\n\n3\tneutral\n")
+    assert "train.txt, line 4: '3\tneutral' has no comma" in error_of(config, "msa")
+
+    (tmp_path / "train.txt").write_text("guid,tag\n1 , positive\n\n", encoding="utf-8")
+    (tweet,) = read_corpus(config, "msa").splits["train"]
+    assert (tweet.id, tweet.target) == ("1", "positive")
+
+
 def test_a_missing_text_is_named(tmp_path: Path) -> None:
     config = sentiment_corpus(tmp_path, train="guid,tag\n77,positive\n")
 
@@ -241,6 +256,13 @@ def test_a_malformed_annotation_is_named_with_its_line(tmp_path: Path, votes: st
     config = annotated_corpus(tmp_path, ["1\tneutral,neutral", f"2\t{votes}"])
 
     assert "labelResultAll.txt, line 3" in error_of(config, "msa")
+
+
+def test_annotations_without_a_header_are_refused(tmp_path: Path) -> None:
+    config = annotated_corpus(tmp_path, ["1\tneutral,neutral"])
+    (tmp_path / "labelResultAll.txt").write_text("1\tneutral,neutral\n", encoding="utf-8")
+
+    assert "labelResultAll.txt, line 1: " in error_of(config, "msa")
 
 
 def test_drawn_splits_are_8_1_1_without_overlap() -> None:

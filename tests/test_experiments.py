@@ -54,6 +54,11 @@ def test_an_experiment_opens_with_its_command(file: Path) -> None:
     assert given == ([] if file.stem == "quickstart" else [path])
 
 
+@pytest.mark.parametrize("name", ["mvsa_single_laptop", "twitter2015_laptop"])
+def test_a_laptops_experiment_goes_with_the_smallest_model(name: str) -> None:
+    read_study(FOLDER / f"{name}.yaml", {"preset": "tiny"})  # as docs/own-data.md has it
+
+
 @every_file
 def test_the_index_names_an_experiment(file: Path) -> None:
     index = (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -4,8 +4,10 @@ import io
 import json
 import pickle
 import struct
+import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,6 +150,7 @@ BAD_LINES = [
     ('{"text": "here", "image": 3}', "is no path"),
     ('{"text": "here", "image": "nowhere.png"}', "no file"),
     ('{"text": "\\ud83d"}', "half of one"),
+    ('{"id": 7, "txt": "here"}', "has no text"),
 ]
 
 
@@ -167,6 +170,7 @@ def test_an_error_belongs_to_its_line(
         assert line["id"] == "7"
         assert "error" not in line
     assert lines[0]["id"] == "line 1"
+    assert lines[-3]["id"] == "7"  # known, whatever else is wrong
     assert lines[-1]["id"] == f"line {len(rows) + 2}"
     assert "is no JSON" in lines[-1]["error"]
 
@@ -201,6 +205,8 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
     [
         ([], "--text, or a folder"),
         (["tweets.jsonl", "--text", "here"], "one of them"),
+        (["--text", "here", "tweets.jsonl"], "one of them"),
+        (["corpus"], "is a corpus; give the folder of its tweets, corpus/data"),
         (["nowhere.jsonl"], "cannot be read"),
         (["empty"], "holds no <id>.txt"),
         (["empty", "--image", "a.png"], "--image: belongs to --text"),
@@ -216,11 +222,47 @@ def test_a_mistake_in_the_command_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder.parent / "empty").mkdir()
+    (folder.parent / "corpus").mkdir()
+    for split in ("train", "valid"):
+        (folder.parent / "corpus" / f"{split}.txt").write_text("guid,tag")
     monkeypatch.chdir(folder.parent)
     assert main([str(folder), *given]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_ctrl_c_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> Iterator[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("muse.predict.label_all", stopped)
+    assert main([str(folder), "--text", "here"]) == 130
+    assert capsys.readouterr().err.split() == [
+        "interrupted;",
+        "the",
+        "lines",
+        "so",
+        "far",
+        "are",
+        "whole",
+    ]
+
+
+@pytest.mark.slow
+def test_nothing_is_said_where_nobody_reads_on(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tweets.jsonl"
+    file.write_text('{"text": "here"}\n' * 2_000)
+    words = [sys.executable, "-m", "muse.predict", str(folder), str(file), "--batch-size", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"id": "line 1"')
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from search import start
 from search.cli import main
@@ -247,6 +248,24 @@ data: {synthetic_tweets: 24}
 budget: {epochs: 2}
 compare: {seeds: 3, variants: {no-exchange: {cross.theta: 0}}}
 """
+
+
+def test_a_dry_run_tells_what_is_read_and_that_no_picture_was_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
+    for split in ("train", "valid"):
+        (tmp_path / f"{split}.txt").write_text(f"IMGID:{split}\nAda\tB-PER\n", encoding="utf-8")
+    file = str(Path(__file__).parents[1] / "experiments" / "twitter2015_laptop.yaml")
+    given = [file, "--set", "preset=tiny", "--data", str(tmp_path), "--dry-run"]
+    assert main(given) == 0
+    told = capsys.readouterr().out
+    assert "valid: 1 tweets, 1 missing images" in told
+    assert "no picture was found, so all are blank" in told
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "train.jpg")
+    assert main(given) == 0
+    assert "no picture was found" not in capsys.readouterr().out
 
 
 def test_a_comparison_starts_without_a_search_and_previews_its_runs(

@@ -71,7 +71,8 @@ def mistake(folder: Path, content: dict[str, Any] | str, **overrides: Any) -> st
         (
             {"fixed": {"cross.mu": 4, "cross.eta": 4}},
             "mine.yaml, cross: mu=4, eta=4, layers=6: "
-            "layers mu+1..eta exchange, so mu < eta <= layers.",
+            "layers mu+1..eta exchange, so mu < eta <= layers; raise cross.layers, or lower eta, "
+            "in a study also in its space.",
         ),
         (
             {"space": {"cross.theta": {"low": 0, "high": 1.5}}},
@@ -249,7 +250,8 @@ def test_a_searched_setting_that_is_set_is_searched_no_more(
         (
             {"cross.mu": 4},
             "mine.yaml, cross: mu=4, eta=4, layers=4: "
-            "layers mu+1..eta exchange, so mu < eta <= layers.",
+            "layers mu+1..eta exchange, so mu < eta <= layers; raise cross.layers, or lower eta, "
+            "in a study also in its space.",
         ),
     ],
 )

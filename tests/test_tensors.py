@@ -173,10 +173,20 @@ def test_a_long_text_is_cut_and_counted(tmp_path: Path) -> None:
     assert prepared.splits["train"].lengths.tolist() == [8, 3]
 
 
-def test_an_empty_text_is_only_cls_and_sep(tmp_path: Path) -> None:
-    batch = prepare(sentiments(tmp_path, ["", "no"])).splits["train"].batch([0])
+def test_an_empty_text_is_only_cls_and_sep_and_is_counted(tmp_path: Path) -> None:
+    prepared = prepare(sentiments(tmp_path, ["", "no"]))
 
-    assert batch.token_ids.tolist() == [[CLS, SEP]]
+    assert prepared.splits["train"].batch([0]).token_ids.tolist() == [[CLS, SEP]]
+    assert prepared.counts["train"]["empty_texts"] == 1
+
+
+def test_tweets_that_are_in_train_too_are_counted(root: Path) -> None:
+    (root / "valid.txt").write_text("IMGID:1\nAda\tO\n\nIMGID:9\nAda\tO\n", encoding="utf-8")
+
+    counts = prepare(tagged(root)).counts
+
+    assert counts["valid"]["in_train_too"] == 1
+    assert "in_train_too" not in counts["train"]
 
 
 # --- pictures ------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     assert "θ (theta" in tune
     assert "Their 95 % intervals exclude differences above 0.012." in flat
     assert "θ (theta) 0.1" in best
-    assert "over 3 seeds, noise floor 0.006." in best
+    assert "over the 3 seeds of the curves, noise floor 0.006." in best
     assert "only what is no worse at all is called safe" in best_line(replace(FINDINGS, noise=0.0))
 
 

@@ -13,9 +13,13 @@ def corpus_folder(config: DataConfig) -> Path:
         UserError: none is named, or there is none.
     """
     if config.root is None:
-        raise UserError(f"data.root: corpus '{config.name}' needs the folder that holds its files.")
+        raise UserError(
+            f"data.root: '{config.name}' needs the folder of its files; give --data DIR."
+        )
     if not config.root.is_dir():
-        raise UserError(f"data.root: no folder '{config.root}'; give the one of '{config.name}'.")
+        raise UserError(
+            f"data.root: no folder '{config.root}'; give --data the one of {config.name}."
+        )
     return config.root
 
 

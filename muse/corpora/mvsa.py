@@ -48,7 +48,10 @@ def read_mvsa(config: DataConfig) -> Corpus:
 def read_tweet(root: Path, row: Tagged, pictures: dict[str, Path]) -> Tweet:
     """The whole text of one tweet, with its picture and class."""
     guid, sentiment = row
-    text = read_utf8(root / "data" / f"{guid}.txt").strip()
+    file = root / "data" / f"{guid}.txt"
+    if not file.is_file():
+        raise UserError(f"{file}: is not there, but tweet {guid} stands in the lists of {root}.")
+    text = read_utf8(file).strip()
     return Tweet(guid, (text,), pictures.get(guid), sentiment)
 
 
@@ -63,22 +66,28 @@ def read_given_splits(root: Path) -> dict[SplitName, list[Tagged]]:
 def read_tags(path: Path) -> list[Tagged]:
     """Rows `guid,tag` below their header."""
     rows: list[Tagged] = []
-    for number, line in read_lines(path)[1:]:
-        guid, _, tag = line.strip().partition(",")
-        if not guid:
-            continue
+    for number, line in below_header(path, "guid,tag"):
+        guid, comma, tag = (part.strip() for part in line.partition(","))
+        if not comma:
+            raise UserError(f"{path}, line {number}: '{line}' has no comma; a row is guid,tag.")
         check_sentiments(path, number, [tag])
         rows.append((guid, tag))
     return rows
 
 
+def below_header(path: Path, header: str) -> list[tuple[int, str]]:
+    """The numbered rows of a file below its first line, which must not be one of them."""
+    first, *rows = read_lines(path)
+    if first[1].strip().endswith(SENTIMENTS):
+        raise UserError(f"{path}, line 1: '{first[1]}' is a tweet; the first line is {header}.")
+    return [(number, line.strip()) for number, line in rows if line.strip()]
+
+
 def read_annotations(path: Path) -> list[Tagged]:
     """Tweets whose annotators agree: rows `ID<TAB>text,image`, one pair for each annotator."""
     rows: list[Tagged] = []
-    for number, line in read_lines(path)[1:]:
-        guid, *pairs = line.strip().split("\t")
-        if not guid:
-            continue
+    for number, line in below_header(path, "ID<TAB>text,image"):
+        guid, *pairs = line.split("\t")
         votes = [vote.strip() for pair in pairs or [""] for vote in pair.split(",")]
         check_sentiments(path, number, votes)
         of_text, of_image = votes[::2], votes[1::2]
