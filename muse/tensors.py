@@ -159,10 +159,11 @@ def split_counts(
     """What was missing or cut; and what should not be, where it is."""
     words = sum(len(tweet.words) for tweet in tweets) if corpus.task == "mner" else 0
     train = corpus.splits["train"]
-    learnt = set() if tweets is train else {tweet.id for tweet in train}
+    # With their words, because made-up tweets are numbered in each split anew.
+    learnt = set() if tweets is train else {(tweet.id, tweet.words) for tweet in train}
     odd = {
         "empty_texts": sum(not any(tweet.words) for tweet in tweets),
-        "in_train_too": sum(tweet.id in learnt for tweet in tweets),
+        "in_train_too": sum((tweet.id, tweet.words) in learnt for tweet in tweets),
     }
     return {
         "tweets": len(tweets),

@@ -181,11 +181,12 @@ def test_an_empty_text_is_only_cls_and_sep_and_is_counted(tmp_path: Path) -> Non
 
 
 def test_tweets_that_are_in_train_too_are_counted(root: Path) -> None:
-    (root / "valid.txt").write_text("IMGID:1\nAda\tO\n\nIMGID:9\nAda\tO\n", encoding="utf-8")
+    train = (root / "train.txt").read_text(encoding="utf-8")
+    (root / "valid.txt").write_text(f"{train}\nIMGID:1\nAda\tO\n", encoding="utf-8")
 
     counts = prepare(tagged(root)).counts
 
-    assert counts["valid"]["in_train_too"] == 1
+    assert counts["valid"]["in_train_too"] == 2  # and not the other one of the same number
     assert "in_train_too" not in counts["train"]
 
 
