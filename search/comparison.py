@@ -69,7 +69,8 @@ def bar(axes: Axes, row: int, curve: Curve) -> None:
     told = "no score" if curve.effect is None else f"{curve.effect:.2g}"
     edge = ", best at the edge" if curve.alarm else ""
     where = effect if bound > end else max(effect, bound)
-    text = f"{told}  {curve.verdict}{edge}"
+    most = f", at most {bound:.2g}" if bound else ""  # else the effect reads as the mark's
+    text = f"{told}{most}  {curve.verdict}{edge}"
     axes.annotate(text, (where, row), (5, 0), textcoords="offset points", va="center", size=8)
 
 

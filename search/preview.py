@@ -1,5 +1,6 @@
 """What a study has read and what it may cost, before any of it is spent."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,9 +70,14 @@ def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
     lines, tweets = told_counts(tensors), len(tensors.splits["train"])
     return "\n".join(lines) + (
         f"\n{told}{study.budget.epochs} epochs of {tweets} tweets each:\n"
-        f"{hours(study, tensors):.2f} hours if they ran one after the other on one worker of this "
+        f"{spoken(hours(study, tensors))} if they ran one after the other on one worker of this "
         "machine and none was stopped"
     )
+
+
+def spoken(hours: float) -> str:
+    """A time as one says it, rounded up."""
+    return f"{hours:.1f} hours" if hours >= 1 else f"{math.ceil(60 * hours)} min"
 
 
 def told_counts(tensors: Tensors) -> list[str]:

@@ -93,6 +93,7 @@ def test_a_dry_run_prints_the_study_and_its_price_and_leaves_nothing(
     assert yaml.safe_load(study)["budget"]["trials"] == 5
     assert yaml.safe_load(study)["fixed"] == {"cross.layers": 3, "cross.theta": 0.2}
     assert "at most 5 trials" in price
+    assert " min if they ran one after the other" in price
     assert not output.exists()
 
 

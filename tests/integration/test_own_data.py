@@ -55,7 +55,7 @@ def test_the_commands_lead_from_a_folder_to_labels(tmp_path: Path) -> None:
     own = [command for command in COMMANDS if "my-tweets/" in command or "--name" in command]
     assert len(own) == 4
     told = [typed(command, tmp_path) for command in own]
-    assert "hours if they ran one after the other" in told[0]
+    assert " min if they ran one after the other" in told[0]
     assert "train: 72 tweets, 0 missing images" in told[1]
     assert json.loads(told[2])["sentiment"] == "positive"
     lines = (tmp_path / "found.jsonl").read_text().splitlines()
