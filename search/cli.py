@@ -126,6 +126,14 @@ class Ending:
         self.status = 143
         raise KeyboardInterrupt
 
+    def told(self) -> str:
+        """What the user can do now."""
+        if self.study is None:
+            return ""
+        if (self.study / "study.yaml").exists():
+            return "; the same command with --resume goes on"
+        return " before the study had begun"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
@@ -143,9 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}; make room, then --resume", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        begun = ending.study is not None and (ending.study / "study.yaml").exists()
-        told = "; the same command with --resume goes on" if begun else " before a study had begun"
-        print(f"\ninterrupted{told}", file=sys.stderr)
+        print(f"\ninterrupted{ending.told()}", file=sys.stderr)
         return ending.status
     finally:
         signal.signal(signal.SIGTERM, before)
