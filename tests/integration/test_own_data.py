@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studies import ROOT
@@ -23,14 +24,18 @@ COMMANDS = [
 
 
 def make_tweets(folder: Path) -> None:
-    """Run the document's own program."""
-    (program,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
+    """Run the document's own programs."""
+    for program in re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL):
+        subprocess.run([sys.executable, "-c", program], cwd=folder, check=True)
 
 
-def test_the_made_up_tweets_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "task", "folder"),
+    [("mvsa_single", "msa", "my-tweets"), ("twitter2015", "mner", "my-entities")],
+)
+def test_the_made_up_tweets_are_read(name: Any, task: Any, folder: str, tmp_path: Path) -> None:
     make_tweets(tmp_path)
-    corpus = read_corpus(DataConfig(name="mvsa_single", root=tmp_path / "my-tweets"), "msa")
+    corpus = read_corpus(DataConfig(name=name, root=tmp_path / folder), task)
     sizes = {name: len(tweets) for name, tweets in corpus.splits.items()}
     assert sizes == {"train": 72, "valid": 24, "test": 24}
     assert all(tweet.picture for tweets in corpus.splits.values() for tweet in tweets)
@@ -52,12 +57,13 @@ def test_the_commands_lead_from_a_folder_to_labels(tmp_path: Path) -> None:
     make_tweets(tmp_path)
     for name in ("search", "muse", "experiments"):
         (tmp_path / name).symlink_to(ROOT / name)
-    own = [command for command in COMMANDS if "my-tweets/" in command or "--name" in command]
-    assert len(own) == 4
+    own = [command for command in COMMANDS if "--name" in command or "predict" in command]
+    assert len(own) == 6
     told = [typed(command, tmp_path) for command in own]
     assert " min if they ran one after the other" in told[0]
     assert "train: 72 tweets, 0 missing images" in told[1]
     assert json.loads(told[2])["sentiment"] == "positive"
+    assert [one["type"] for one in json.loads(told[5])["entities"]] == ["PER", "LOC"]
     lines = (tmp_path / "found.jsonl").read_text().splitlines()
     assert len(lines) == 120
     assert "Tweets" in (tmp_path / "results/my-tweets/best/README.md").read_text().title()
