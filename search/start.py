@@ -1,8 +1,9 @@
 """What a command does with a checked study: start it, resume it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from muse.errors import UserError
 from muse.evaluate import trivial_score
@@ -196,15 +197,7 @@ def tell(work: Work) -> None:
     about = read_best(root)
     if not about:
         return
-    value, what = about["value"], "in the search"
-    if "confirmed" in about:
-        value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
-        what = f"mean of {seeds} seeds that confirmed it"
-    line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
-    view.say(f"\n{line}  {settings(about['settings'])}")
-    if value <= (nothing := trivial_score(work.tensors, study.base)):
-        view.say(f"  no better than without any learning ({nothing:.4f}): it wants more epochs or")
-        view.say("  tweets, or a higher learning rate")
+    tell_best(work, about)
     spent = sum(entry.device_seconds for entry in work.entries())
     view.say(f"trained for {clock(spent)} of device time in all")
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
@@ -212,3 +205,17 @@ def tell(work: Work) -> None:
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
     view.say(f"tensorboard --logdir {root}/tensorboard")
     view.say(f"  (curves, pictures, texts: end its page's address with {VIEW})")
+
+
+def tell_best(work: Work, about: Mapping[str, Any]) -> None:
+    """The best settings and how good they are; `about` is `best.yaml`."""
+    study, view = work.study, work.view
+    value, what = about["value"], "in the search"
+    if "confirmed" in about:
+        value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
+        what = f"mean of {seeds} seeds that confirmed it"
+    line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
+    view.say(f"\n{line}  {settings(about['settings'])}")
+    if value <= (nothing := trivial_score(work.tensors, study.base)):
+        more = "more epochs, more tweets or a higher learning rate may help"
+        view.say(f"  no better than without any learning ({nothing:.4f}): {more}")
