@@ -60,8 +60,8 @@ def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
     Raises:
         UserError: something it needs cannot be had.
     """
+    read_priors(warm_start, study)  # before the corpus, which takes longer
     tensors = prepare(study.base)
-    read_priors(warm_start, study)
     trials, curves = most_runs(study)
     told = f"at most {trials} trials for the search and {curves} after it, "
     if study.compare is not None:
