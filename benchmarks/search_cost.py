@@ -6,7 +6,8 @@
 Every epoch is trained: the tiny model on the made tweets of experiments/quickstart.yaml. Only Ray
 is left out: trials run one after the other in this process, proposed and stopped by the project's
 own searcher and scheduler. Each search is one line of the records, which the same command goes on
-with; several processes may write one file, say with --seeds 0 1 2 and --seeds 3 4 5.
+with; several processes may write one file, say with --seeds 0 1 2 and --seeds 3 4 5. Another number
+of trials wants records of its own.
 
 `ours`: TPE and ASHA, the published setting first. `random`: full budget. `grid`: as the authors
 searched, learning rate and dropout at full budget, all else as published, in an order drawn for
@@ -101,9 +102,10 @@ def gridded(study: Study, tensors: Tensors) -> Epochs:
     ]
 
 
-def searched(way: str, seed: int) -> Epochs:
-    """One whole search."""
-    study = read_study(QUICKSTART, {"seed": seed, **WAYS[way]})
+def searched(way: str, seed: int, trials: int | None = None) -> Epochs:
+    """One whole search; the grid is as long as it is, whatever the trials."""
+    longer = {} if trials is None else {"budget.trials": trials}
+    study = read_study(QUICKSTART, {"seed": seed, **longer, **WAYS[way]})
     published = read_study(QUICKSTART).first_points[0]  # random search begins nowhere
     tensors = prepare(study.config(published, seed))
     return gridded(study, tensors) if way == "grid" else proposed(study, tensors)
@@ -153,14 +155,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--minutes", type=float, default=10, help="no search begins later")
+    parser.add_argument("--ways", choices=tuple(WAYS), nargs="+", default=list(WAYS))
+    parser.add_argument("--trials", type=int, help="default: the quickstart's; the grid has 12")
     parser.add_argument("--records", type=Path, default=Path("results/search_cost.jsonl"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.records.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + 60 * asked.minutes
-    for seed, way in product(asked.seeds, WAYS):
+    for seed, way in product(asked.seeds, asked.ways):
         if (way, seed) not in records(asked.records) and time.monotonic() < until:
-            line = json.dumps({"way": way, "seed": seed, "epochs": searched(way, seed)})
+            epochs = searched(way, seed, asked.trials)
+            line = json.dumps({"way": way, "seed": seed, "epochs": epochs})
             with asked.records.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
     if made := records(asked.records):

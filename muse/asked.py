@@ -65,15 +65,21 @@ def read_file(text: Path, beside: dict[str, Path]) -> Asked:
         return Asked(text.stem, error=str(error))
 
 
-def asked_in_lines(lines: Iterable[bytes], folder: Path) -> list[Asked]:
+def asked_in_lines(lines: Iterable[bytes], source: str, folder: Path) -> list[Asked]:
     """Each line `{"text": ..., "image": ..., "id": ...}`; the last two may be left out.
 
     Args:
         lines: UTF-8; empty ones are passed over.
+        source: where they are from, for errors.
         folder: what the paths of pictures are relative to.
+
+    Raises:
+        UserError: none could be such a line: it is something else, a CSV or plain text.
     """
-    rows = ((number, line.strip()) for number, line in enumerate(lines, start=1))
-    return [read_line(line, f"line {number}", folder) for number, line in rows if line]
+    rows = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    if rows and not any(b"{" in line for _, line in rows):
+        raise UserError(f'{source}: holds no JSON; give lines {{"text": "...", "image": "..."}}.')
+    return [read_line(line, f"line {number}", folder) for number, line in rows]
 
 
 def read_line(line: bytes, name: str, folder: Path) -> Asked:

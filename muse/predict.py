@@ -14,14 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
 from rich.console import Console
 from rich.progress import track
 
 from muse.asked import Asked, asked_in_folder, asked_in_lines, checked
-from muse.checkpoint import load
 from muse.errors import UserError
-from muse.labelling import label_all
 
 
 def read_asked(options: argparse.Namespace) -> list[Asked]:
@@ -38,12 +35,12 @@ def read_asked(options: argparse.Namespace) -> list[Asked]:
     if options.image is not None:
         raise UserError("--image: belongs to --text; in a file each line names its picture.")
     if str(source) == "-":
-        return asked_in_lines(sys.stdin.buffer, Path())
+        return asked_in_lines(sys.stdin.buffer, "standard input", Path())
     if source.is_dir():
         return asked_in_folder(source)
     try:
         with source.open("rb") as lines:
-            return asked_in_lines(lines, source.parent)
+            return asked_in_lines(lines, str(source), source.parent)
     except OSError as error:
         raise UserError(
             f"{source}: cannot be read ({error.strerror}); give a folder of <id>.txt and <id>.jpg, "
@@ -103,6 +100,11 @@ def run(options: argparse.Namespace) -> int:
         UserError: a mistake in the command, or in its only tweet.
     """
     asked = read_asked(options)
+    import torch  # noqa: PLC0415 - here and below: seconds, and a mistake is told before them
+
+    from muse.checkpoint import load  # noqa: PLC0415
+    from muse.labelling import label_all  # noqa: PLC0415
+
     model, tokenizer = load(options.folder)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     answers = label_all(model, tokenizer, asked, options.batch_size)

@@ -102,7 +102,7 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for text in options.set:
         key, equals, value = text.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise UserError(f"--set {text}: give KEY=VALUE, as in --set cross.theta=0.2")
         fields[key.strip()] = yaml.safe_load(value)
     for option, key in SHORTCUTS.items():

@@ -47,7 +47,7 @@ def fitting(work: Work, best: Entry) -> Curves:
     if curves != asked:
         shrunk = f"{curves.points} points, {curves.seeds} seeds, {curves.pairs} pairs"
         work.view.say(f"curves shrunk to fit {asked.max_hours:g} hours: {shrunk}")
-    work.view.say(preview(cost))
+    work.view.say(told(cost))
     long = asked.max_hours is None and cost.hours > ASK_ABOVE_HOURS
     if long and work.agree is not None and not work.agree("Train them?"):
         raise UserError("the curves are not trained; --resume takes the study up again")
@@ -61,7 +61,7 @@ def cost_of(work: Work, best: Entry, curves: Curves) -> Estimate:
     return estimate(work.study, work.entries(), runs, cluster.concurrent, cluster.devices)
 
 
-def preview(cost: Estimate) -> str:
+def told(cost: Estimate) -> str:
     """An estimate as a line."""
     money = "" if cost.money is None else f", {cost.money:.2f} in money"
     return (

@@ -22,6 +22,7 @@ from search.plan import sweep
         (["--set", "cross.theta=1.5"], "given 1.5"),
         (["--set", "cross.mu=4"], "mu < eta <= layers"),
         (["--set", "cross.mu"], "give KEY=VALUE"),
+        (["--set", "=3"], "--set =3: give KEY=VALUE"),
         (["--trials", "0"], "the command line, budget.trials"),
         (["--set", "cross.dropout=2"], "the command line, cross.dropout"),
         (["--resume"], "no study to resume"),

@@ -208,6 +208,7 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
         (["--text", "here", "tweets.jsonl"], "one of them"),
         (["corpus"], "is a corpus; give the folder of its tweets, corpus/data"),
         (["nowhere.jsonl"], "cannot be read"),
+        (["tweets.csv"], "tweets.csv: holds no JSON"),
         (["empty"], "holds no <id>.txt"),
         (["empty", "--image", "a.png"], "--image: belongs to --text"),
         (["--text", "here", "--batch-size", "0"], "--batch-size 0"),
@@ -225,6 +226,7 @@ def test_a_mistake_in_the_command_is_one_line(
     (folder.parent / "corpus").mkdir()
     for split in ("train", "valid"):
         (folder.parent / "corpus" / f"{split}.txt").write_text("guid,tag")
+    (folder.parent / "tweets.csv").write_text("id,text\n1,here\n")
     monkeypatch.chdir(folder.parent)
     assert main([str(folder), *given]) == 2
     error = capsys.readouterr().err
@@ -238,7 +240,7 @@ def test_ctrl_c_is_one_line(
     def stopped(*_: object) -> Iterator[dict[str, Any]]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("muse.predict.label_all", stopped)
+    monkeypatch.setattr("muse.labelling.label_all", stopped)
     assert main([str(folder), "--text", "here"]) == 130
     assert capsys.readouterr().err == "\ninterrupted; the lines so far are whole\n"
 
