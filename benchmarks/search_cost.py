@@ -31,12 +31,14 @@ from ray.tune.search import Searcher
 
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.tensors import Tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import Tensors
 from muse.train import run_epoch, start_run
+from search.experiment import read_study
 from search.scheduler import build_scheduler
 from search.searcher import Proposal, Truthful
 from search.space import Point
-from search.study import Study, read_study
+from search.study import Study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 WAYS: dict[str, dict[str, Any]] = {

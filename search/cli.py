@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from muse.errors import UserError
+from search.experiment import build_study, read_study
 from search.importing import importing
 from search.problems import did_you_mean
 from search.quiet import be_quiet
-from search.study import COMPARING, PHASES, Study, build_study, read_study
+from search.study import COMPARING, PHASES, Study
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
 

@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from muse.errors import UserError
 from search.connect import connect
-from search.desk import Desk, Patience
+from search.desk import Desk
 from search.enter import pool_loop
 from search.fault import Fault
 from search.faults import NOBODY, first_line, of_workers
@@ -23,6 +23,7 @@ from search.group import Group, Several, Single
 from search.guard import stand_guard
 from search.packing import gpus_for
 from search.study import Study
+from search.task import Patience
 
 HEAD = "node:__internal_head__"
 """A resource that every cluster's head node has. Tune's drivers ask for a crumb of it, and for no

@@ -1,14 +1,90 @@
-"""An experiment file as it stands, before anything in it is checked."""
+"""An experiment file, and what the command line sets on top, as one checked study."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from muse.errors import UserError
+from search.problems import did_you_mean, one_line
+from search.study import OWN, Study, settings
 
 PATHS = ("text.weights", "image.weights")
 """Settings that may be a path, or the name of published weights."""
+
+
+def read_study(path: Path, overrides: dict[str, Any] | None = None) -> Study:
+    """Read and check an experiment file.
+
+    Args:
+        path: the YAML file; its stem is the study's name where it gives none.
+        overrides: fields to set on top, by dotted name.
+
+    Raises:
+        UserError: one line with the place, what was given and what would be right.
+    """
+    return build_study({"name": path.stem, **read_yaml(path)}, overrides or {}, str(path))
+
+
+def build_study(raw: dict[str, Any], overrides: dict[str, Any], where: str) -> Study:
+    """Check a study.
+
+    Args:
+        raw: its fields, which are changed in place.
+        overrides: fields to set on top, by dotted name.
+        where: what errors name as their place.
+
+    Raises:
+        UserError: one line with the place, what was given and what would be right.
+    """
+    for key, value in overrides.items():
+        override(raw, key, value)
+    absolute(raw)
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(one_line(error, Study, where, overrides)) from error
+    except UserError as error:  # begins with its field
+        typed = str(error).partition(":")[0] in overrides
+        raise UserError(f"{'the command line' if typed else where}, {error}") from error
+
+
+def mapping(raw: dict[str, Any], field: str) -> dict[str, Any]:
+    """A field of an experiment that holds names and values."""
+    found = raw.get(field) or {}
+    if not isinstance(found, dict):
+        raise UserError(f"{field}: give names and values below it, not {found!r}")
+    return found
+
+
+def without(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """The same fields but one."""
+    return {name: value for name, value in fields.items() if name != key}
+
+
+def override(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set one field of an experiment by its dotted name, in place.
+
+    A setting of the trials becomes fixed, and is searched no more.
+
+    Raises:
+        UserError: no field has this name.
+    """
+    head, _, rest = key.partition(".")
+    if head in Study.model_fields:
+        raw[head] = {**mapping(raw, head), rest: value} if rest else value
+    elif key in OWN:
+        override(raw, OWN[key], value)
+    elif key in settings():
+        raw["fixed"] = {**mapping(raw, "fixed"), key: value}
+        raw["space"] = without(mapping(raw, "space"), key)
+        points = raw.get("first_points")
+        if isinstance(points, list):
+            raw["first_points"] = [without(p, key) if isinstance(p, dict) else p for p in points]
+    else:
+        known = [*settings(), *Study.model_fields]
+        raise UserError(f"--set {key}: unknown field; {did_you_mean(key, known)}")
 
 
 def absolute(raw: dict[str, Any]) -> None:
@@ -24,7 +100,7 @@ def absolute(raw: dict[str, Any]) -> None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """An experiment file as it stands.
+    """An experiment file as it stands, before anything in it is checked.
 
     Raises:
         UserError: there is none, or it is no YAML mapping.

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from muse.device import Worker
-from muse.tensors import Tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import Tensors
 from muse.train import start_run, train_step
 from search.plan import strongest_pairs, values_of
 from search.study import Study

@@ -15,10 +15,11 @@ from typing import Any
 import yaml
 
 from muse.errors import UserError
+from search.experiment import read_study
 from search.launcher_file import LauncherFile, read_launcher_file
 from search.line import Line
 from search.provenance import code_hash
-from search.study import Study, read_study
+from search.study import Study
 
 FORWARDED = (
     *("name", "trials", "epochs", "limit", "seed", "phases", "max_hours", "ledger", "storage"),

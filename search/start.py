@@ -7,7 +7,8 @@ from typing import Any
 
 from muse.errors import UserError
 from muse.evaluate import trivial_score
-from muse.tensors import Tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import Tensors
 from search.abroad import Abroad, bring_back, check_free
 from search.best import read_best
 from search.board import VIEW

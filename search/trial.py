@@ -5,7 +5,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from search.desk import Task
+from search.task import Task
 
 
 def drive(config: dict[str, Any], desk: Any) -> None:

@@ -21,12 +21,13 @@ from muse.config import MuseConfig
 from muse.device import Worker, autocast, wants_bf16
 from muse.evaluate import evaluate
 from muse.fit import complete, take_up
-from muse.tensors import Tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import Tensors
 from muse.train import start_run
 from muse.writer import Writer
 from search.bucket import at_hand
-from search.desk import Task
 from search.faults import of_training, wait_for_storage
+from search.task import Task
 
 Work = Callable[[Any, Task, Worker], dict[str, float]]
 """What a task can ask for: takes the desk's handle, the task and this worker."""

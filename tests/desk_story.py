@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from search.desk import Task
 from search.fault import Fault
+from search.task import Task
 
 LIMIT = 5.0
 """Seconds after which a wait counts as for ever."""

@@ -11,7 +11,8 @@ from muse.batch import Batch
 from muse.config import MuseConfig
 from muse.encoders import build_text_model
 from muse.model import Muse
-from muse.tensors import Tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import Tensors
 
 VOCABULARY, CLS, SEP = 30, 2, 3
 TAGS = ("O", "B-PER", "I-PER")

@@ -19,12 +19,12 @@ from muse.errors import UserError
 from search import worker
 from search.abroad import Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket
-from search.desk import Task
 from search.folder import Places, new_folder
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.searcher import Proposal
 from search.study import Study
+from search.task import Task
 from search.view import View
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the server's sockets

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from desk_story import LOST, Clock, is_waiting, run, task
 
-from search.desk import BARREN, Desk, Patience
+from search.desk import BARREN, Desk
 from search.fault import Fault
+from search.task import Patience
 
 
 def test_a_trial_whose_pool_is_gone_is_taken_by_another_before_new_ones() -> None:

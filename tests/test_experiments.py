@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from search.experiment import read_study
 from search.space import SEVEN
-from search.study import Study, read_study
+from search.study import Study
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILES = sorted(FOLDER.rglob("*.yaml"))

@@ -20,8 +20,8 @@ from muse.checkpoint import export
 from muse.config import MuseConfig
 from muse.labelling import NO_PICTURE, entities
 from muse.predict import main
+from muse.prepare import prepare
 from muse.presets import PRESETS
-from muse.tensors import prepare
 from muse.train import build_model
 
 

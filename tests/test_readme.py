@@ -8,7 +8,7 @@ import pytest
 
 from muse import predict
 from search.cli import QUICKSTART, build_parser
-from search.study import read_study
+from search.experiment import read_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ def test_the_head_gets_what_was_asked_and_what_follows_from_the_file(
 ) -> None:
     from test_launcher_file import ROOT, shipped
 
-    from search.study import read_study
+    from search.experiment import read_study
 
     monkeypatch.chdir(ROOT)
     asked = ["experiments/twitter2015.yaml", "--data", "data", "--storage", "s3://b/m"]

@@ -8,9 +8,10 @@ import pytest
 
 from search import cluster
 from search.cluster import Cluster
-from search.desk import Desk, Task
+from search.desk import Desk
 from search.fault import Fault
 from search.study import Study
+from search.task import Task
 
 
 class Handle:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muse.errors import UserError
+from search.experiment import read_study
 from search.space import suggest
-from search.study import Study, read_study
+from search.study import Study
 
 SPACE = {
     "cross.theta": {"low": 0.0, "high": 0.5},

@@ -21,8 +21,8 @@ from small_corpora import (
 
 from muse.errors import UserError
 from muse.pictures import BLANK
+from muse.prepare import prepare
 from muse.pretrained import build_tokenizer
-from muse.tensors import prepare
 from muse.tokens import encode
 
 

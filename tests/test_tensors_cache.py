@@ -16,11 +16,12 @@ from small_corpora import (
     tagged,
 )
 
-from muse import tensors
+from muse import prepare as preparing
 from muse.cache import build_once
 from muse.config import MuseConfig, TextConfig
 from muse.errors import UserError
-from muse.tensors import open_tensors, prepare
+from muse.prepare import prepare
+from muse.tensors import open_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_same_content_is_prepared_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepare(tagged(root))
-    monkeypatch.delattr(tensors, "write")
+    monkeypatch.delattr(preparing, "write")
 
     assert prepare(tagged(root)).folder == first.folder
 
@@ -127,7 +128,7 @@ def test_no_space_left_is_one_line_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tensors, place, full)
+        patch.setattr(preparing, place, full)
         with pytest.raises(UserError) as caught:
             prepare(tagged(root))
 
@@ -153,7 +154,7 @@ def test_an_interrupted_preparation_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tensors, "write_pictures", interrupted)
+    monkeypatch.setattr(preparing, "write_pictures", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         prepare(tagged(root))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from search import trial
-from search.desk import Task
+from search.task import Task
 
 Message = dict[str, Any]
 

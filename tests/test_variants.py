@@ -8,7 +8,8 @@ import yaml
 
 from muse.errors import UserError
 from search.changes import differences
-from search.study import COMPARING, PHASES, Study, read_study
+from search.experiment import read_study
+from search.study import COMPARING, PHASES, Study
 
 FIXED = {"loss.alpha": 0.1, "loss.beta": 0.1}
 

@@ -15,8 +15,8 @@ from muse.device import Worker
 from muse.tensors import Tensors
 from muse.train import Run, start_run
 from search import worker
-from search.desk import Task
 from search.fault import Fault
+from search.task import Task
 
 
 class Desk:

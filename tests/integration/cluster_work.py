@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from muse.device import Worker
-from search.desk import Task
+from search.task import Task
 
 
 def count(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
