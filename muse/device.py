@@ -1,5 +1,6 @@
 """Where a run computes and in which precision."""
 
+import gc
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from inspect import signature
@@ -77,3 +78,11 @@ def prefer_channels_last(convolutions: nn.Module, device: torch.device) -> None:
     """On a GPU, keep a pixel's channels side by side, as convolutions there want them."""
     if device.type == "cuda":
         convolutions.to(memory_format=torch.channels_last)
+
+
+def forget(device: torch.device) -> None:
+    """Give back what a run has held there, before the next one starts."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)

@@ -22,7 +22,7 @@ from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
 from muse.pretrained import load_tokenizer
 from muse.tokens import Ints
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the content of the folder changes; part of the hash."""
 
 Inputs = Literal["both", "text", "image"]

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from muse.device import Worker
+from muse.device import Worker, forget
 from muse.prepare import prepare
 from muse.tensors import Tensors
 from muse.train import start_run, train_step
+from search.estimate import priced
 from search.plan import strongest_pairs, values_of
 from search.study import Study
 from search.warm_start import read_priors
@@ -30,29 +31,58 @@ def most_runs(study: Study) -> tuple[int, int]:
     return study.budget.trials, asked.candidates * asked.seeds + curves + 1
 
 
-def seconds_a_tweet(study: Study, tensors: Tensors, steps: int = 2) -> float:
-    """Time of training on one tweet, measured on this machine over a few steps of one core."""
+def device_of(study: Study) -> torch.device:
+    """Where a worker of this machine would train."""
+    wanted = study.resources.gpus_per_worker != 0
+    return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
+
+
+def seconds_a_tweet(study: Study, tensors: Tensors, device: torch.device, steps: int = 2) -> float:
+    """Time of training on one tweet, measured over a few steps on a GPU or on a worker's cores."""
     config = study.base
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(study.resources.cpus_per_worker)))
     try:
-        run = start_run(config, tensors, Worker(), keep_features=False)
+        run = start_run(config, tensors, Worker(device), keep_features=False)
         size = min(config.train.batch_size, len(tensors.splits["train"]))
         batch = torch.from_numpy(np.arange(size))
-        train_step(run, batch)  # the first step is slower
+        # The first step is slower; on a GPU the second is recorded, and only then replayed.
+        for _ in range(1 if device.type == "cpu" else 3):
+            train_step(run, batch).tolist()
         began = time.perf_counter()
         for _ in range(steps):
-            train_step(run, batch)
+            train_step(run, batch).tolist()  # waits for a GPU
         return (time.perf_counter() - began) / steps / size
     finally:
         torch.set_num_threads(threads)
 
 
+def tweets_in_all(study: Study, tensors: Tensors) -> float:
+    """Tweets that all trials train on if none is stopped; validation counts a third of a step."""
+    an_epoch = len(tensors.splits["train"]) + len(tensors.splits["valid"]) / 3  # no backward pass
+    return sum(most_runs(study)) * study.budget.epochs * an_epoch
+
+
 def hours(study: Study, tensors: Tensors) -> float:
     """Hours that all trials take one after the other, if none is stopped."""
-    tweets = len(tensors.splits["train"]) + len(tensors.splits["valid"]) / 3  # no backward pass
-    passes = sum(most_runs(study)) * study.budget.epochs
-    return seconds_a_tweet(study, tensors) * tweets * passes / 3600
+    each = seconds_a_tweet(study, tensors, device := device_of(study))
+    forget(device)  # a GPU's memory is the trials'
+    return each * tweets_in_all(study, tensors) / 3600
+
+
+def told_cost(study: Study, tensors: Tensors) -> str:
+    """What all trials cost one after the other, if none is stopped: work, time and money."""
+    device, time_taken = device_of(study), hours(study, tensors)
+    # A share of a GPU is slower than the whole one that was measured.
+    cores = study.resources.cpus_per_worker
+    money = priced(time_taken * (cores if device.type == "cpu" else 1), study)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores:g} CPU"
+    work = float(f"{tweets_in_all(study, tensors):.2g}")
+    return (
+        f"the work of training on {work:,.0f} tweets, {spoken(time_taken)} if they ran one after "
+        f"the other on one worker of this machine ({where}) and none was stopped"
+        + ("" if money is None else f", {money:.2f} in money")
+    )
 
 
 def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
@@ -68,12 +98,8 @@ def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
     if study.compare is not None:
         variants = len(study.compare.named)
         told = f"{trials} trials, {variants} variants with {study.compare.seeds} seeds each, "
-    lines, tweets = told_counts(tensors), len(tensors.splits["train"])
-    return "\n".join(lines) + (
-        f"\n{told}{study.budget.epochs} epochs of {tweets} tweets each:\n"
-        f"{spoken(hours(study, tensors))} if they ran one after the other on one worker of this "
-        "machine and none was stopped"
-    )
+    told += f"{study.budget.epochs} epochs of {len(tensors.splits['train'])} tweets each:"
+    return "\n".join([*told_counts(tensors), told, told_cost(study, tensors)])
 
 
 def spoken(hours: float) -> str:

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from muse.applied import verify
 from muse.checkpoint import load
 from muse.config import MuseConfig
-from muse.device import Worker, autocast, wants_bf16
+from muse.device import Worker, autocast, forget, wants_bf16
 from muse.evaluate import evaluate
 from muse.fit import complete, take_up
 from muse.prepare import prepare
@@ -168,11 +168,3 @@ def prepared(config: MuseConfig) -> Tensors:
     if key not in CORPORA:
         CORPORA[key] = prepare(config)
     return CORPORA[key]
-
-
-def forget(device: torch.device) -> None:
-    """Give back a trial's memory before the next one starts."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)

@@ -1,0 +1,58 @@
+"""What a dry run says of a study's price."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from search import preview
+from search.preview import device_of, hours, told_cost
+from search.study import Study
+
+TENSORS: Any = SimpleNamespace(splits={"train": range(300), "valid": range(150)})
+RUNS = 2 * 3 + 1
+"""Two candidates with three seeds, and the final training."""
+
+
+def study_of(**resources: Any) -> Study:
+    """Four trials of five epochs without curves."""
+    return Study(
+        preset="tiny",
+        data={"name": "synthetic"},
+        budget={"trials": 4, "epochs": 5},
+        sensitivity={"candidates": 2, "points": 0, "seeds": 3},
+        resources=resources,
+    )
+
+
+@pytest.fixture(autouse=True)
+def a_second_a_tweet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "seconds_a_tweet", lambda *_: 1.0)
+
+
+def test_hours_are_those_of_every_epoch_of_every_run() -> None:
+    assert hours(study_of(), TENSORS) == pytest.approx((4 + RUNS) * 5 * (300 + 150 / 3) / 3600)
+
+
+@pytest.mark.parametrize(("cores", "money"), [(1, "10.69"), (2, "21.39")])
+def test_each_core_has_its_price(cores: int, money: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    told = told_cost(study_of(cpus_per_worker=cores, price_per_hour=2), TENSORS)
+    assert told.startswith("the work of training on 19,000 tweets, 5.3 hours if they ran one")
+    assert f"this machine ({cores} CPU) and none was stopped, {money} in money" in told
+
+
+def test_without_a_price_there_is_no_money() -> None:
+    assert "money" not in told_cost(study_of(), TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "asked", "expected"),
+    [(True, None, "cuda"), (True, 0.5, "cuda"), (True, 0, "cpu"), (False, None, "cpu")],
+)
+def test_time_is_measured_where_trials_would_be_trained(
+    gpu: bool, asked: float | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert device_of(study_of(gpus_per_worker=asked)).type == expected
