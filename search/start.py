@@ -112,7 +112,8 @@ def twin_of(root: Path, way: Way) -> str:
 def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool:
     """Ask where a study may take long."""
     longest = hours(study, tensors)
-    return longest <= ASK_ABOVE_HOURS or agree(f"This may take {longest:.1f} hours. Start?")
+    question = f"One worker of this machine would need up to {longest:.1f} hours. Start?"
+    return longest <= ASK_ABOVE_HOURS or agree(question)
 
 
 def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
