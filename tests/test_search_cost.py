@@ -52,9 +52,15 @@ def test_costs_count_until_the_target() -> None:
 
 
 def test_the_table_names_how_many_came_there(capsys: pytest.CaptureFixture[str]) -> None:
-    print_costs({("ours", 0): [(1.0, 2.0)], ("grid", 0): [(0.5, 2.0), (0.6, 2.0)]})
+    late, never = [(0.5, 2.0), (1.0, 2.0)], [(0.5, 2.0), (0.6, 2.0)]
+    print_costs({("ours", 0): [(1.0, 2.0)], ("grid", 0): never, ("random", 0): late})
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("best known score 1.0000")
-    assert told[1].split(", ")[0].split() == ["ours", "1", "of", "1", "came", "there"]
-    assert told[2].split(", ")[0].split() == ["grid", "0", "of", "1", "came", "there"]
-    assert told[2].endswith("CPU seconds 4.0 (4.0 to 4.0), found 0.600")
+    shares = [" ".join(line.split(", ")[0].split()) for line in told[1::2]]
+    assert shares == [
+        "ours 1 of 1 came there (1 in 1 epochs)",
+        "grid 0 of 1 came there (0 in 1 epochs)",
+        "random 1 of 1 came there (0 in 1 epochs)",
+    ]
+    assert told[4].strip() == "2 epochs in all"
+    assert told[3].endswith("CPU seconds 4.0 (4.0 to 4.0), found 0.600")
