@@ -122,7 +122,8 @@ def test_a_trial_goes_on_elsewhere_when_its_spot_machine_and_then_the_head_are_l
     cloud.take_away(node)
     before = states_of_first(cloud)
     wait_while(laptop, lambda: node_of_first(cloud) != node, "an epoch of it elsewhere")
-    assert len(states_of_first(cloud)) > len(before)
+    # Its state follows beside the training.
+    wait_while(laptop, lambda: len(states_of_first(cloud)) > len(before), "a state from there")
     cloud.take_away(head(cloud).name)
     said = end(laptop, status=2)
     assert "the connection was lost" in said

@@ -38,7 +38,7 @@ FILE, SHARED = FOLDER / "local.yaml", FOLDER / "shared"
 WORKERS = ["10.79.0.11", "10.79.0.12"]
 STUDY = SHARED / "results" / "quickstart"
 OLD = {"RAY_UP_enable_autoscaler_v2": "0"}
-TRIALS, EPOCHS = 2, 6
+TRIALS, EPOCHS = 2, 40  # longer than one worker starts after the other: each takes a trial
 SEARCH = (
     *("--trials", str(TRIALS), "--epochs", str(EPOCHS), "--limit", "64", "--phases", "search"),
     *("--set", "scheduler.name=none"),
