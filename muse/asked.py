@@ -50,7 +50,8 @@ def asked_in_folder(folder: Path) -> list[Asked]:
     if not texts:
         raise UserError(f"{folder}: holds no <id>.txt; put each tweet's text in a file.")
     if {"train.txt", "valid.txt"} <= {text.name for text in texts}:
-        raise UserError(f"{folder}: is a corpus; give the folder of its tweets, {folder}/data.")
+        own = f" of its tweets, {folder}/data" if (folder / "data").is_dir() else " of <id>.txt"
+        raise UserError(f"{folder}: is a corpus; give the folder{own}.")
     beside = {file.name: file for file in folder.iterdir()}
     return [read_file(text, beside) for text in texts]
 
@@ -90,7 +91,7 @@ def read_line(line: bytes, name: str, folder: Path) -> Asked:
         reason = str(error).partition("\n")[0]
         return Asked(name, error=f'is no JSON ({reason}); give {{"text": "..."}}.')
     given = told if isinstance(told, dict) else {}
-    own = str(given.get("id", name)).encode(errors="replace").decode()
+    own = str(name if given.get("id") is None else given["id"]).encode(errors="replace").decode()
     if not isinstance(given.get("text"), str):
         return Asked(own, error='has no text; give {"text": "..."}.')
     image = given.get("image")

@@ -80,7 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.batch_size < 1:
             raise UserError(f"--batch-size {options.batch_size}: give 1 or more.")
-        return run(options)
+        status = run(options)
+        sys.stdout.flush()  # here, where somebody who reads no more is expected
+        return status
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -100,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
         UserError: a mistake in the command, or in its only tweet.
     """
     asked = read_asked(options)
+    if options.tweets is None and asked[0].error:
+        raise UserError(f"--{asked[0].error}")
     import torch  # noqa: PLC0415 - here and below: seconds, and a mistake is told before them
 
     from muse.checkpoint import load  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A prepared corpus, memory-mapped, and its batches. `muse.prepare` makes what is opened here.
+"""A prepared corpus, its pictures memory-mapped, and its batches; `muse.prepare` makes it.
 
 Shapes: N tweets, L sub-words of the longest, W words of the longest.
 """
@@ -132,7 +132,7 @@ class Tensors:
     """Sub-words of the tokeniser."""
 
     counts: dict[str, dict[str, int]]
-    """By split: tweets, missing_images, cut_texts and (mner) cut_words; where there are any,
+    """By split: tweets, missing_images, cut_texts and cut_words (0 for msa); where there are any,
     empty_texts and in_train_too."""
 
     splits: Mapping[str, Split]

@@ -166,6 +166,8 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
             f"--output {options.output}: is an address; give a folder, and the address to --storage"
         )
     given = overrides(options)
+    if options.dry_run and options.resume:
+        raise UserError("--dry-run: shows a study before it begins; leave out --resume.")
     check_cluster_options(options)
     if options.cluster is not None:
         from search import remote  # noqa: PLC0415 - here and below: what takes long comes late

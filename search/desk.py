@@ -151,17 +151,17 @@ class Desk:
                 self._retry(job, job.fault or fault)
 
     def _retry(self, job: Job, fault: Fault) -> None:
-        job.attempts += fault.again
-        if not fault.again or job.unwanted or job.attempts > self.max_failures:
+        if not fault.again or job.unwanted or job.attempts >= self.max_failures:
             self._fail(job, fault)
             return
+        job.attempts += 1
         job.spent += self.clock() - job.taken
         job.pool = None
         self.waiting.insert(0, job.task.trial_id)
         self.changed.notify_all()
 
     def _fail(self, job: Job, fault: Fault) -> None:
-        often = f" (attempt {job.attempts})" if job.attempts > 1 else ""
+        often = f" (attempt {job.attempts + 1})" if job.attempts else ""
         self._end(job, {"failed": fault.reason + often, "kind": fault.kind})
 
     def _end(self, job: Job, message: Message) -> None:
@@ -208,7 +208,9 @@ class Desk:
             Whether pools can run at all: one does, or not many in a row were lost at their start.
         """
         async with self.change():
-            if not self.pools.pop(pool, Pool()).able:
+            gone = self.pools.pop(pool, Pool())
+            gone.retired = True  # its last question may still wait here for an answer
+            if not gone.able:
                 self.barren += 1
             self._lose(pool, fault)
             return self.barren < BARREN or any(known.able for known in self.pools.values())

@@ -240,13 +240,13 @@ def stored(root: Path) -> Stored:
         raise UserError(f"{file}: not written by this tool; restore it from a copy.") from error
 
 
-def check_owner(root: Path) -> None:
+def check_owner(root: Path, *more: Path) -> None:
     """Checkpoints and tables of a stranger may be made to harm.
 
     Raises:
-        UserError: the folder, or what a resume reads first, belongs to somebody else.
+        UserError: the folder, what a resume reads first, or another file belongs to somebody else.
     """
-    for file in (root, root / "study.yaml", root / "ledger.db"):
+    for file in (root, root / "study.yaml", root / "ledger.db", *more):
         if file.exists() and file.stat().st_uid != os.geteuid():
             raise UserError(
                 f"{file}: belongs to another user (number {file.stat().st_uid}), and what a study "
@@ -270,8 +270,10 @@ def old_folder(root: Path, found: Stored, ledger: str = "") -> StudyFolder:
     lock = hold(root)
     try:
         file = sqlite_file(where.url)
-        if file is not None and where.copy is not None:
-            take_copy(file, where.copy)
+        if file is not None:
+            check_owner(root, file)
+            if where.copy is not None:
+                take_copy(file, where.copy)
         check_there(root, where)
     except BaseException:
         lock.close()

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from muse.config import MuseConfig
 from muse.device import Worker, forget
 from muse.prepare import prepare
 from muse.tensors import Tensors
 from muse.train import start_run, train_step
 from search.estimate import priced
 from search.plan import strongest_pairs, values_of
-from search.study import Study
+from search.space import Choice
+from search.study import Study, lowest
 from search.warm_start import read_priors
 
 
@@ -37,9 +39,22 @@ def device_of(study: Study) -> torch.device:
     return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
 
 
+DEAREST = ("cross.theta", "cross.dropout", "loss.alpha", "loss.beta")
+"""Settings at whose low ends a step may have less to do."""
+
+
+def dearest(study: Study) -> MuseConfig:
+    """Settings of a trial that takes the longest, as far as the usual searched ones decide that."""
+    point = lowest(study)
+    for name in study.space.keys() & set(DEAREST):
+        knob = study.space[name]
+        point[name] = max(knob.choices, key=float) if isinstance(knob, Choice) else knob.high
+    return study.config(point)
+
+
 def seconds_a_tweet(study: Study, tensors: Tensors, device: torch.device, steps: int = 2) -> float:
     """Time of training on one tweet, measured over a few steps on a GPU or on a worker's cores."""
-    config = study.base
+    config = dearest(study)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(study.resources.cpus_per_worker)))
     try:
@@ -104,7 +119,9 @@ def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
 
 def spoken(hours: float) -> str:
     """A time as one says it, rounded up."""
-    return f"{hours:.1f} hours" if hours >= 1 else f"{math.ceil(60 * hours)} min"
+    return (
+        f"{math.ceil(10 * hours) / 10:.1f} hours" if hours >= 1 else f"{math.ceil(60 * hours)} min"
+    )
 
 
 def told_counts(tensors: Tensors) -> list[str]:

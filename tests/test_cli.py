@@ -26,6 +26,7 @@ from search.plan import sweep
         (["--trials", "0"], "the command line, budget.trials"),
         (["--set", "cross.dropout=2"], "the command line, cross.dropout"),
         (["--resume"], "no study to resume"),
+        (["--resume", "--dry-run"], "leave out --resume"),
         (["--phases", "serach"], "did you mean 'search'"),
         (["--phases", ""], "no phase ''"),
         (["--phases", "confirm,final"], "a new study begins with the phase search"),

@@ -26,6 +26,35 @@ def test_a_trial_whose_pool_is_gone_is_taken_by_another_before_new_ones() -> Non
     run(story())
 
 
+def test_workers_that_are_lost_while_they_wait_for_work_get_none() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        taking = asyncio.create_task(desk.take(0))
+        assert await is_waiting(taking)
+        await desk.lose(0, LOST)
+        await desk.put(task("a"))
+        assert await taking is None
+        assert await desk.take(1) == task("a")
+
+    run(story())
+
+
+def test_a_fault_that_cannot_pass_tells_the_attempt_in_which_it_came() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=5)
+        await desk.put(task("a"))
+        for number in range(3):
+            await desk.take(number)
+            if number < 2:
+                await desk.lose(number, LOST)
+        await desk.fail("a", Fault("diverged", "not finite in epoch 1"))
+        message = await desk.next("a", 0)
+        assert message["failed"] == "not finite in epoch 1 (attempt 3)"
+        assert message["attempts"] == 2
+
+    run(story())
+
+
 def test_seconds_of_earlier_attempts_count_and_those_of_waiting_do_not() -> None:
     async def story() -> None:
         clock = Clock()
@@ -54,7 +83,7 @@ def test_a_fault_that_may_pass_gives_the_trial_back_until_it_failed_too_often() 
             await desk.fail("a", away)
         assert await desk.take(0) == task("b")
         message = await desk.next("a", 0)
-        assert (message["kind"], message["attempts"]) == ("disk", 2)
+        assert (message["kind"], message["attempts"]) == ("disk", 1)  # taken up again
         assert message["failed"] == "the storage was away (attempt 2)"
 
     run(story())

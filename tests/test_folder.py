@@ -156,6 +156,18 @@ def test_a_study_of_another_user_is_not_resumed(
     assert not (tmp_path / ".lock").read_text()
 
 
+def test_a_ledger_of_another_user_is_not_taken_up_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, elsewhere = tmp_path / "study", tmp_path / "ledger.db"
+    root.mkdir()
+    interrupt(root)
+    elsewhere.touch()
+    give_away(elsewhere, monkeypatch)
+    with pytest.raises(UserError, match="belongs to another user"):
+        old_folder(root, stored(root), f"sqlite:///{elsewhere}")
+
+
 def test_a_study_of_ones_own_is_ones_own(tmp_path: Path) -> None:
     interrupt(tmp_path)
     check_owner(tmp_path)

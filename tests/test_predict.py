@@ -150,6 +150,7 @@ BAD_LINES = [
     ('{"text": "here", "image": 3}', "is no path"),
     ('{"text": "here", "image": "nowhere.png"}', "no file"),
     ('{"text": "\\ud83d"}', "half of one"),
+    ('{"id": null, "txt": "here"}', "has no text"),
     ('{"id": 7, "txt": "here"}', "has no text"),
 ]
 
@@ -171,6 +172,7 @@ def test_an_error_belongs_to_its_line(
         assert "error" not in line
     assert lines[0]["id"] == "line 1"
     assert lines[-3]["id"] == "7"  # known, whatever else is wrong
+    assert lines[-5]["id"] == f"line {len(rows) - 3}"
     assert lines[-1]["id"] == f"line {len(rows) + 2}"
     assert "is no JSON" in lines[-1]["error"]
 
@@ -207,6 +209,7 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
         (["tweets.jsonl", "--text", "here"], "one of them"),
         (["--text", "here", "tweets.jsonl"], "one of them"),
         (["corpus"], "is a corpus; give the folder of its tweets, corpus/data"),
+        (["tagged"], "is a corpus; give the folder of <id>.txt"),
         (["nowhere.jsonl"], "cannot be read"),
         (["tweets.csv"], "tweets.csv: holds no JSON"),
         (["empty"], "holds no <id>.txt"),
@@ -223,9 +226,10 @@ def test_a_mistake_in_the_command_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder.parent / "empty").mkdir()
-    (folder.parent / "corpus").mkdir()
-    for split in ("train", "valid"):
-        (folder.parent / "corpus" / f"{split}.txt").write_text("guid,tag")
+    (folder.parent / "corpus" / "data").mkdir(parents=True)
+    (folder.parent / "tagged").mkdir()
+    for file in ("corpus/train", "corpus/valid", "tagged/train", "tagged/valid"):
+        (folder.parent / f"{file}.txt").write_text("guid,tag")
     (folder.parent / "tweets.csv").write_text("id,text\n1,here\n")
     monkeypatch.chdir(folder.parent)
     assert main([str(folder), *given]) == 2
@@ -243,6 +247,20 @@ def test_ctrl_c_is_one_line(
     monkeypatch.setattr("muse.labelling.label_all", stopped)
     assert main([str(folder), "--text", "here"]) == 130
     assert capsys.readouterr().err == "\ninterrupted; the lines so far are whole\n"
+
+
+@pytest.mark.slow
+def test_nothing_is_said_where_nobody_reads_at_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # the output waits for the end
+    words = [sys.executable, "-m", "muse.predict", str(folder), "--text", "here"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from search import preview
-from search.preview import device_of, hours, told_cost
+from search.preview import dearest, device_of, hours, spoken, told_cost
 from search.study import Study
 
 TENSORS: Any = SimpleNamespace(splits={"train": range(300), "valid": range(150)})
@@ -31,6 +31,13 @@ def a_second_a_tweet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "seconds_a_tweet", lambda *_: 1.0)
 
 
+def test_what_is_measured_is_the_longest_step() -> None:
+    ends = {"low": 0.0, "high": 0.5}
+    space = {"loss.beta": ends, "cross.theta": {"choices": [0.3, 0, 0.1]}, "cross.dropout": ends}
+    config = dearest(Study(preset="tiny", data={"name": "synthetic"}, space=space))
+    assert (config.loss.beta, config.cross.theta, config.cross.dropout) == (0.5, 0.3, 0.5)
+
+
 def test_hours_are_those_of_every_epoch_of_every_run() -> None:
     assert hours(study_of(), TENSORS) == pytest.approx((4 + RUNS) * 5 * (300 + 150 / 3) / 3600)
 
@@ -39,8 +46,15 @@ def test_hours_are_those_of_every_epoch_of_every_run() -> None:
 def test_each_core_has_its_price(cores: int, money: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     told = told_cost(study_of(cpus_per_worker=cores, price_per_hour=2), TENSORS)
-    assert told.startswith("the work of training on 19,000 tweets, 5.3 hours if they ran one")
+    assert told.startswith("the work of training on 19,000 tweets, 5.4 hours if they ran one")
     assert f"this machine ({cores} CPU) and none was stopped, {money} in money" in told
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"), [(0.001, "1 min"), (0.99, "60 min"), (1.04, "1.1 hours"), (2.0, "2.0 hours")]
+)
+def test_a_time_is_never_told_shorter_than_it_is(hours: float, said: str) -> None:
+    assert spoken(hours) == said
 
 
 def test_without_a_price_there_is_no_money() -> None:
