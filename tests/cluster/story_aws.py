@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 FILE, STORAGE = FOLDER / "cluster.yaml", "s3://bucket/muse"
 ENVIRONMENT = "; ".join(f"export {name}={value}" for name, value in REACH.items())
 USER = 12345  # that nobody has on this host
-TRIALS, EPOCHS = 2, 10
+TRIALS, EPOCHS = 2, 20
 FIRST, STATE = "search-0000", "muse/quickstart/trials/search-0000/last.pt"
 KEEP_ALL = {"Status": "Enabled"}
 SEARCH = (
