@@ -96,4 +96,5 @@ def bring_back(root: Path, url: str) -> None:
         twin = Twin(root, url)
         if twin.there.get_file_info(f"{twin.root}/ledger.db").is_file:
             copy(twin.there, f"{twin.root}/ledger.db", HERE, str(theirs))
-        take_copy(root / "ledger.db", theirs)
+        if take_copy(root / "ledger.db", theirs):  # then all else there is newer too
+            Twin(root, url, STAY).pull()

@@ -127,6 +127,14 @@ class Cluster:
         return wanted.workers * (self.gpus or wanted.cpus_per_worker)
 
     @property
+    def apart(self) -> int:
+        """Trials for which there is room where none shares a GPU with another."""
+        have = ray.cluster_resources()
+        whole = whole_gpus(self.study.resources.gpus_per_worker)
+        gpus = float(have.get("GPU", 0) >= 1) if whole is None else whole
+        return max(1, fitting(self.study, have, gpus))
+
+    @property
     def most(self) -> int:
         """Pools to ask for: what fits now, or as many as the study wants on a grown cluster."""
         return self.study.resources.concurrent or self.concurrent
@@ -236,6 +244,11 @@ def gpus_per_worker(study: Study, have: dict[str, float]) -> float:
     """GPUs of each worker: as the study says, else one where there are any."""
     asked = study.resources.gpus_per_worker
     return asked if asked is not None else float(have.get("GPU", 0) >= 1)
+
+
+def whole_gpus(asked: float | None) -> float | None:
+    """The GPUs that a study asks for, in `resources.gpus_per_worker`, if none may be shared."""
+    return 1.0 if asked is not None and 0 < asked < 1 else asked
 
 
 def each_worker(study: Study, gpus: float) -> dict[str, float]:

@@ -27,26 +27,33 @@ def save_copy(file: Path, copy: Path) -> None:
         ) from error
 
 
-def take_copy(file: Path, copy: Path) -> None:
+def take_copy(file: Path, copy: Path) -> bool:
     """Bring a ledger back from its copy where it is gone, or knows less than the copy does.
 
     That is so where a study moved to another machine, and came back.
+
+    Returns:
+        Whether it was.
     """
-    if copy.is_file() and copy != file and weight(file) < weight(copy):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in (file, *beside(file)):
-            leftover.unlink(missing_ok=True)
-        shutil.copyfile(copy, file)
+    if not copy.is_file() or copy == file or weight(file) >= weight(copy):
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in (file, *beside(file)):
+        leftover.unlink(missing_ok=True)
+    shutil.copyfile(copy, file)
+    return True
 
 
 def weight(file: Path) -> int:
-    """How much a ledger knows: its trials and reports; -1 where there is none."""
+    """How much a ledger knows: trials, how often each was begun, reports and ends; -1: none."""
     if not file.is_file():
         return -1
     try:
         with closing(sqlite3.connect(file)) as source:
-            tables = "(select count(*) from trials) + (select count(*) from reports)"
-            return int(source.execute(f"select {tables}").fetchone()[0])
+            begun = "select count(*) + coalesce(sum(attempts), 0) from trials"
+            ended = "select count(*) from trials where state != 'running'"
+            known = f"({begun}) + ({ended}) + (select count(*) from reports)"
+            return int(source.execute(f"select {known}").fetchone()[0])
     except sqlite3.Error:
         return -1
 

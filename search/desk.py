@@ -192,14 +192,16 @@ class Desk:
     async def leave(self, trial_id: str) -> None:
         """A driver wants no more of a trial; returns when its workers have left it."""
         async with self.changed:
-            job = self.jobs[trial_id]
+            job = self.jobs.get(trial_id)
+            if job is None:
+                return
             job.unwanted = True
             if trial_id in self.waiting:
                 self.waiting.remove(trial_id)
                 job.ended = True
             self.changed.notify_all()
             await self.changed.wait_for(lambda: job.ended or self.closed)
-            del self.jobs[trial_id]
+            self.jobs.pop(trial_id, None)
 
     async def lose(self, pool: int, fault: Fault) -> bool:
         """A pool is gone.

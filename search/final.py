@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler
 from muse.errors import UserError
 from search.best import final_part, put_model, write_best
 from search.bucket import at_hand
-from search.cluster import Cluster
+from search.cluster import Cluster, whole_gpus
 from search.launch import tune_phase
 from search.ledger import Entry
 from search.plan import FINAL, incumbent
@@ -50,16 +50,21 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
         yield work.running
         return
     usual = work.study.resources.workers
-    workers = usual if is_short else usual * work.cluster().concurrent
+    workers = usual if is_short else usual * work.cluster().apart
     work.release()
     with Cluster(in_one_group(work.study, workers), work.place.shared, work.address) as cluster:
         yield cluster
 
 
 def in_one_group(study: Study, workers: int) -> Study:
-    """The study with one trial at a time, of so many workers as far as a batch has tweets."""
+    """The study with one trial at a time, of so many workers as far as a batch has tweets.
+
+    None of them shares a GPU with another: NCCL would refuse that.
+    """
     most = min(workers, study.base.train.batch_size)
-    wanted = study.resources.model_copy(update={"workers": most, "concurrent": 1})
+    whole = whole_gpus(study.resources.gpus_per_worker)
+    changed = {"workers": most, "concurrent": 1, "gpus_per_worker": whole}
+    wanted = study.resources.model_copy(update=changed)
     return study.model_copy(update={"resources": wanted})
 
 

@@ -89,7 +89,7 @@ def importances(
         setting had one value in all of them, or where all scores are equal.
     """
     domains = {name: domain(within(study.space, name, study.fixed)) for name in study.space}
-    trials = [as_trial(study, domains, entry) for entry in comparable(entries)]
+    trials = [as_trial(study, domains, e) for e in comparable(entries) if is_inside(study, e)]
     share = shares(trials, list(domains), evaluator) if enough(trials, domains) else {}
     if not share:
         return {}
@@ -126,6 +126,12 @@ def place(knob: Knob, value: Value) -> Value:
         inside = min(max(float(value), knob.low), knob.high)
         return math.log(inside) if knob.log else inside
     return value
+
+
+def is_inside(study: Study, entry: Entry) -> bool:
+    """Whether a trial's whole numbers and choices still belong to the space, once narrowed."""
+    knobs = study.space.items()
+    return all(isinstance(k, Range) or k.holds(entry.point[name]) for name, k in knobs)
 
 
 def as_trial(study: Study, domains: dict[str, BaseDistribution], entry: Entry) -> FrozenTrial:

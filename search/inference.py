@@ -81,6 +81,8 @@ def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread
     rest, freedom = left_over(told, by_value, by_seed)
     if freedom < 1:
         return single, single  # one lively value: nothing to take the seed's part from
+    if within == 0:  # they differ by rounding only
+        return Spread(0.0, 1.0), Spread(0.0, 1.0)
     seeds = all_freedom - freedom
     squares = (within - rest) ** 2 / seeds + rest**2 / freedom
     return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ray import tune
-from ray.tune import Stopper
+from ray.tune import Callback, Stopper
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
@@ -23,11 +23,21 @@ class GivenUp(Unsaved, Stopper):  # type: ignore[misc]
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
 
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
         return self.keeper.given_up
+
+
+class Lost(Unsaved, Callback):  # type: ignore[misc]
+    """Takes a trial off the desk whose driver is lost: its workers would wait for the verdict."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.cluster.desk.leave.remote(trial.config["task"]["trial_id"])
 
 
 class AsManyAsFit(Unsaved, ConcurrencyLimiter):  # type: ignore[misc]
@@ -87,7 +97,10 @@ def tune_phase(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                storage_path=str(folder), callbacks=[keeper], stop=GivenUp(keeper), verbose=0
+                storage_path=str(folder),
+                callbacks=[Lost(cluster), keeper],
+                stop=GivenUp(keeper),
+                verbose=0,
             ),
         ).fit()
     if keeper.broken:

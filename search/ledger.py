@@ -156,7 +156,7 @@ class Ledger:
 
     def ask(self, trial_id: str, phase: str, seed: int, point: Point, budget: int = 0) -> None:
         """A trial is about to run; one that was interrupted runs again."""
-        again = {"state": "running", "budget": budget}
+        again = {"state": "running", "budget": budget, "kind": "", "reason": ""}
         new = {"phase": phase, "seed": seed, "point": point, "asked": time.time(), "attempts": 1}
         key = {"study": self.study, "trial_id": trial_id}
         self.counted[trial_id] = (0.0, 0)

@@ -22,7 +22,9 @@ def settled_plan(work: Work, best: Entry) -> Plan:
         if plan.incumbent == best.trial_id and plan.asked == work.study.sensitivity:
             return plan
     plan = Plan(incumbent=best.trial_id, curves=fitting(work, best), asked=work.study.sensitivity)
-    file.write_text(yaml.safe_dump(plan.model_dump(), sort_keys=False), encoding="utf-8")
+    new = file.with_name(".plan.yaml")  # a kill leaves no half of it
+    new.write_text(yaml.safe_dump(plan.model_dump(), sort_keys=False), encoding="utf-8")
+    new.replace(file)
     return plan
 
 

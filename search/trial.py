@@ -1,11 +1,15 @@
 """One proposal as Tune sees it: a driver that hands a trial to a pool and passes reports on."""
 
+import os
 from typing import Any
 
 import ray
 from ray import tune
 
 from search.task import Task
+
+PATIENCE = 3600
+"""Seconds that workers may take to leave a trial; those that hang are killed long before."""
 
 
 def drive(config: dict[str, Any], desk: Any) -> None:
@@ -15,6 +19,8 @@ def drive(config: dict[str, Any], desk: Any) -> None:
         config: `task`, the trial as plain data, and `seen`, the last epoch that is known already.
         desk: handle of the desk actor.
     """
+    # Tune loses the next trial if this one's thread, which waits for its workers, takes longer.
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(PATIENCE)
     task = Task(**config["task"])
     ray.get(desk.put.remote(task))
     try:

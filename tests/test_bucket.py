@@ -175,6 +175,23 @@ def test_a_new_head_takes_a_study_from_its_twin(tmp_path: Path, url: str) -> Non
     assert not (root / "trials").exists()  # workers fetch what they need
 
 
+def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
+    tmp_path: Path, url: str
+) -> None:
+    first, second = tmp_path / "first" / "mine", tmp_path / "second" / "mine"
+    end_a_trial(first, f"{url}/mine")
+    bring_back(second, f"{url}/mine")
+    (first / "best.yaml").write_text("old")
+    (second / "best.yaml").write_text("new")
+    ledger = Ledger(second / "ledger.db")
+    ledger.end("search-0001", "stopped", 1.0, 1.0, "no row more, but known better")
+    Abroad(second, f"{url}/mine", ledger.engine.url).send(everything=True)
+    ledger.close()
+    bring_back(first, f"{url}/mine")
+    assert (first / "best.yaml").read_text() == "new"
+    assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
+
+
 def test_a_head_that_knows_more_keeps_what_it_knows(tmp_path: Path, url: str) -> None:
     root = tmp_path / "mine"
     end_a_trial(root, f"{url}/mine")

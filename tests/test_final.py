@@ -10,15 +10,15 @@ from sample_entries import sample_entry, sample_study
 from search import final
 from search.final import workers_for
 
-HERE = SimpleNamespace(concurrent=3)
+HERE = SimpleNamespace(apart=3)
 """The cluster that trained the other phases, with groups for three trials."""
 
 
 class Work:
     """A study at work, as far as the final training looks at it."""
 
-    def __init__(self, minutes: float) -> None:
-        self.study = sample_study(resources={"together_minutes": minutes})
+    def __init__(self, minutes: float, **resources: Any) -> None:
+        self.study = sample_study(resources={"together_minutes": minutes, **resources})
         self.place, self.address = SimpleNamespace(shared="folder"), None
         self.released = False
         self.running = HERE
@@ -57,6 +57,12 @@ def test_a_run_that_takes_long_gets_all_workers_and_the_others_go_home_first() -
     with workers_for(work, run_of(seconds=121)) as cluster:
         assert work.released
         assert (cluster.resources.workers, cluster.resources.concurrent) == (3, 1)  # type: ignore[attr-defined]
+
+
+def test_workers_of_one_group_share_no_gpu() -> None:
+    work: Any = Work(minutes=2, gpus_per_worker=0.125)
+    with workers_for(work, run_of(seconds=121)) as cluster:
+        assert cluster.resources.gpus_per_worker == 1  # type: ignore[attr-defined]
 
 
 def test_a_short_run_waits_for_no_new_workers() -> None:

@@ -87,6 +87,13 @@ def test_only_full_budget_trials_of_the_search_count() -> None:
     assert importances(study(), [*others, *entries(12)], ped_anova(12), 2, 0) == without
 
 
+def test_trials_outside_a_space_that_was_narrowed_do_not_count() -> None:
+    """A whole number or a choice that is no more among the study's."""
+    outside = [entry(n, 9.0, point={"cross.eta": 5}) for n in range(100, 105)]
+    without = importances(study(), entries(12), ped_anova(12), 2, 0)
+    assert importances(study(), [*outside, *entries(12)], ped_anova(12), 2, 0) == without
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -176,6 +176,12 @@ def test_scores_that_do_not_vary_at_all_are_equal_for_certain() -> None:
     assert (level.low, level.high) == pytest.approx((0.4, 0.4))
 
 
+def test_scores_that_differ_by_rounding_only_do_not_vary() -> None:
+    near = 0.4 + 1e-16
+    level = level_at(0.2, {0.1: (0.4, near, 0.4), 0.2: (near, 0.4, 0.4)})
+    assert level.p == 1.0
+
+
 def test_an_interval_of_a_mean_stays_between_0_and_1() -> None:
     low = level_at(0.1, {0.1: (0.0, 0.1), 0.2: (0.1, 0.0)})
     high = level_at(0.1, {0.1: (0.9, 1.0), 0.2: (1.0, 0.9)})

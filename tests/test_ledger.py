@@ -217,6 +217,17 @@ def test_attempts_are_all_times_that_workers_began_with_a_trial(tmp_path: Path) 
     second.close()
 
 
+def test_a_trial_that_is_tried_again_has_not_failed_any_more(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.ask("a", "final", 0, POINT)
+    ledger.hear("a", Word(kind="memory"))
+    ledger.end("a", "failed", 1.0, 1.0, "no room")
+    ledger.ask("a", "final", 0, POINT)
+    ledger.end("a", "completed", 1.0, 1.0, "")
+    assert (ledger.entry("a").kind, ledger.entry("a").reason) == ("", "")
+    ledger.close()
+
+
 def test_a_word_left_empty_leaves_what_is_known(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     ledger.ask("a", "search", 0, POINT)

@@ -8,7 +8,7 @@ from search.cluster import Cluster, fitting
 from search.study import Study
 
 
-def cluster_of(cpus: int, trials: int, **resources: int) -> Cluster:
+def cluster_of(cpus: int, trials: int, **resources: float | None) -> Cluster:
     """A cluster that counts its pools and starts none."""
     asked = {"cpus_per_worker": 1, "gpus_per_worker": 0, **resources}
     made = Cluster(
@@ -43,3 +43,13 @@ def test_a_cluster_that_grows_is_asked_for_no_more_than_the_phase_can_use() -> N
     assert len(cluster.pools) == 1
     cluster.make_room(9)
     assert len(cluster.pools) == 5
+
+
+@pytest.mark.parametrize(("asked", "groups"), [(None, 2), (0.125, 2), (1, 2), (2, 1), (0, 16)])
+def test_workers_that_share_no_gpu_are_as_many_as_there_are_gpus(
+    asked: float | None, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
+    cluster = cluster_of(16, 9, gpus_per_worker=asked)
+    cluster.gpus, cluster.concurrent = 0.125, 16  # once trials have shown that they are small
+    assert cluster.apart == groups

@@ -15,7 +15,8 @@ def count(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
     """Count epochs, from a file on; the value is the point's theta, so ASHA has a truth to find.
 
     `task.config` gives epochs, seconds (of an epoch), theta, and `hang`: an epoch before which the
-    first attempt falls silent, `gate`: a file without which the third epoch does not begin.
+    first attempt falls silent, `gate`: a file without which the third epoch does not begin,
+    `leaving`: seconds that it takes to end once it was stopped.
     """
     if worker.rank == 0:
         ray.get(desk.began.remote(task.trial_id, {"node": ray.get_runtime_context().get_node_id()}))
@@ -33,6 +34,7 @@ def count(desk: Any, task: Task, worker: Worker) -> dict[str, float]:
         epoch += 1
         done.write_text(str(epoch))
         if not ray.get(desk.report.remote(task.trial_id, figures(task, epoch))):
+            time.sleep(task.config.get("leaving", 0))
             break
     return {}
 

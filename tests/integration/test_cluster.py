@@ -5,11 +5,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster as Machines
@@ -219,6 +220,38 @@ def test_asha_over_more_trials_than_fit_leaves_nothing_behind(tmp_path: Path) ->
     assert len(entries) == 12
     assert {e.state for e in entries} == {"completed", "stopped"}
     assert all(e.state == "stopped" or e.epochs == EPOCHS for e in entries)
+
+
+def test_a_trial_that_takes_long_to_end_does_not_cost_the_next_one(tmp_path: Path) -> None:
+    search = Search(study(6, "asha"), tmp_path, seconds=0.05, leaving=3)
+    with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
+        entries = search.run(cluster)
+    assert [e.state for e in entries].count("stopped") >= 2
+    assert {e.state for e in entries} == {"completed", "stopped"}
+    assert len(entries) == 6
+
+
+def test_a_lost_driver_costs_its_trial_and_not_its_workers(tmp_path: Path) -> None:
+    search = Search(study(3), tmp_path)
+    with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
+
+        def kill_the_driver() -> None:
+            wait_until(lambda: sum(nodes_at_work(tmp_path).values()) >= 2)
+            (driver,) = [p for p in psutil.process_iter() if is_driver(p)]
+            driver.kill()
+
+        killer = Meanwhile(kill_the_driver)
+        entries = search.run(cluster)
+        killer.join()
+    assert [(e.state, e.epochs) for e in entries[1:]] == [("completed", EPOCHS)] * 2
+    assert (entries[0].state, entries[0].epochs < EPOCHS) == ("failed", True)
+
+
+def is_driver(process: psutil.Process) -> bool:
+    """Whether a process runs one of Tune's functions for this one."""
+    with suppress(psutil.Error):
+        return "ImplicitFunc" in process.name() + " ".join(process.cmdline())
+    return False
 
 
 def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path: Path) -> None:
