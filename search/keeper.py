@@ -76,9 +76,8 @@ def guarded(call: Callable[..., None]) -> Callable[..., None]:
             self.broken = str(error)
         except OSError as error:
             place = error.filename or self.folder
-            self.broken = (
-                f"{place}: cannot be written ({error.strerror}); make room, then --resume."
-            )
+            reason = error.strerror or " ".join(str(error).split())
+            self.broken = f"{place}: cannot be written ({reason}); make room, then --resume."
 
     return careful
 
@@ -153,7 +152,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             if self.mirror is not None:
                 self.mirror.begin(self.ledger.entry(proposal.trial_id))
             self.view.begun(proposal.trial_id)
-            self.send()
+            self.send_in_good_order()
             return {"task": task, "seen": proposal.seen}
 
         return begin
@@ -231,6 +230,11 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """Keep the twin's ledger level with its checkpoints: a resume needs both."""
         if self.abroad is not None:
             self.abroad.send()
+
+    @guarded
+    def send_in_good_order(self) -> None:
+        """The same outside of a callback: a bucket that stays away ends the search, too."""
+        self.send()
 
     def clear(self, entry: Entry) -> None:
         """Of the trials that have ended, keep the checkpoint of the search's best only.

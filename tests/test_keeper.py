@@ -239,6 +239,18 @@ def test_what_cannot_be_put_on_record_ends_the_search_and_changes_nothing_more(
     assert tune.entry("a").epochs == 1
 
 
+def test_a_bucket_that_is_away_when_a_trial_is_asked_ends_the_search(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OSError("When getting information: no answer")
+
+    monkeypatch.setattr(tune.keeper, "send", away)
+    tune.start("a")
+    assert "no answer" in tune.keeper.broken
+    assert tune.keeper.given_up
+
+
 def test_a_table_that_cannot_be_written_is_named(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
