@@ -130,9 +130,7 @@ class Cluster:
     def apart(self) -> int:
         """Trials for which there is room where none shares a GPU with another."""
         have = ray.cluster_resources()
-        whole = whole_gpus(self.study.resources.gpus_per_worker)
-        gpus = float(have.get("GPU", 0) >= 1) if whole is None else whole
-        return max(1, fitting(self.study, have, gpus))
+        return max(1, fitting(self.study, have, whole_gpus(gpus_per_worker(self.study, have))))
 
     @property
     def most(self) -> int:
@@ -246,9 +244,9 @@ def gpus_per_worker(study: Study, have: dict[str, float]) -> float:
     return asked if asked is not None else float(have.get("GPU", 0) >= 1)
 
 
-def whole_gpus(asked: float | None) -> float | None:
-    """The GPUs that a study asks for, in `resources.gpus_per_worker`, if none may be shared."""
-    return 1.0 if asked is not None and 0 < asked < 1 else asked
+def whole_gpus(gpus: float) -> float:
+    """The GPUs of a worker if it shares none."""
+    return 1.0 if 0 < gpus < 1 else gpus
 
 
 def each_worker(study: Study, gpus: float) -> dict[str, float]:

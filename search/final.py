@@ -62,7 +62,8 @@ def in_one_group(study: Study, workers: int) -> Study:
     None of them shares a GPU with another: NCCL would refuse that.
     """
     most = min(workers, study.base.train.batch_size)
-    whole = whole_gpus(study.resources.gpus_per_worker)
+    asked = study.resources.gpus_per_worker  # None is a whole one already
+    whole = None if asked is None else whole_gpus(asked)
     changed = {"workers": most, "concurrent": 1, "gpus_per_worker": whole}
     wanted = study.resources.model_copy(update=changed)
     return study.model_copy(update={"resources": wanted})
