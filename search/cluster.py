@@ -1,9 +1,11 @@
 """Worker groups that outlive their trials, on a Ray cluster."""
 
+import logging
 import subprocess
 import threading
 import time
 from contextlib import suppress
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,7 +58,8 @@ class Cluster:
         """
         self.study, self.folder, self.address = study, folder, address
         self.pools: dict[int, threading.Thread] = {}
-        self.started = 0
+        self.numbers = count()
+        self.opening = threading.Lock()  # the watcher starts pools as well
         self.connected = False
         self.guard: subprocess.Popen[bytes] | None = None
         self.over = threading.Event()
@@ -139,16 +142,21 @@ class Cluster:
 
     def make_room(self, trials: int) -> None:
         """Start the pools that so many trials can use; a phase may have more than the last."""
-        for _ in range(min(trials, self.most) - len(self.pools)):
-            self.start_pool()
+        with self.opening:
+            for _ in range(min(trials, self.most) - len(self.pools)):
+                self.start_pool()
 
     def watch(self) -> None:
         """Look after the pools until the search is over."""
+        told = ""
         while not self.over.wait(LOOK_EVERY):
             try:
                 self.look()
             except ray.exceptions.RayError:  # Ray is gone; the main thread learns it as well
                 return
+            except Exception as error:  # the next look may go well; without any, a hang is for ever
+                if told != (told := first_line(error)):
+                    logging.warning("the worker groups could not be looked after: %s", told)
 
     def look(self) -> None:
         """Kill what hangs; start pools where trials wait and there is room."""
@@ -157,9 +165,10 @@ class Cluster:
         self.share()
         self.concurrent = max(1, fitting(self.study, ray.cluster_resources(), self.gpus))
         waiting, able = ray.get(self.desk.demand.remote())
-        starting = len(set(list(self.pools)) - able)
-        for _ in range(min(waiting - starting, self.most - len(self.pools))):
-            self.start_pool()
+        with self.opening:
+            starting = len(set(list(self.pools)) - able)
+            for _ in range(min(waiting - starting, self.most - len(self.pools))):
+                self.start_pool()
 
     def share(self) -> None:
         """Give trials a part of a GPU each, once one has shown how much of its memory it needs.
@@ -177,7 +186,7 @@ class Cluster:
 
     def start_pool(self) -> None:
         """Start a worker group that takes trials from the desk until it is sent home."""
-        number, self.started = self.started, self.started + 1
+        number = next(self.numbers)
         ray.get(self.desk.open.remote(number, self.devices, 0 < self.gpus < 1))
         trainer = self.trainer(number)
         thread = threading.Thread(target=self.keep, args=(number, trainer), daemon=True)

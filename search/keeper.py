@@ -16,7 +16,7 @@ from muse.errors import UserError
 from search.abroad import Abroad
 from search.board import Board
 from search.bucket import Checkpoints
-from search.ledger import Entry, Ledger, State, Word
+from search.ledger import Entry, Ledger, State, Verdict, Word
 from search.mirror import Mirror
 from search.plan import COMPARE
 from search.scheduler import rungs
@@ -133,6 +133,8 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.devices, self.failures = devices, []
         self.patience = GIVE_UP_AFTER if phase == "search" else PATIENCE
         self.view.start(phase, total, earlier)
+        if self.best is not None and not self.best.checkpoint:
+            self.clear(self.best)  # a process that was killed at its end had not come to it
         stops = rungs(self.study) if phase == "search" else ()
 
         def begin(proposal: Proposal) -> dict[str, Any]:
@@ -166,7 +168,9 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if "failed" not in result:
             figures = {name: result[name] for name in result.keys() - TUNES_OWN - WORDS}
             self.ledger.hear(trial_id, word(result))
-            self.ledger.report(trial_id, figures, result.get("devices", self.devices))
+            # With its verdict: ASHA gives it once, and a resume would not ask again.
+            verdict = self.verdict(result["epoch"]) if result.get("done") else None
+            self.ledger.report(trial_id, figures, result.get("devices", self.devices), verdict)
             self.board.report(trial_id, figures)
             if self.mirror is not None:
                 self.mirror.report(trial_id, figures)
@@ -181,10 +185,14 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             self.end(trial, "failed", failed, result.get("kind", "error"))
         elif self.given_up:
             return  # Tune ends what still runs: it was interrupted, a resume takes it up again
-        elif result["epoch"] < self.study.budget.epochs:
-            self.end(trial, "stopped", f"ASHA after epoch {result['epoch']}")
         else:
-            self.end(trial, "completed", "")
+            self.end(trial, *self.verdict(result["epoch"]))
+
+    def verdict(self, epoch: int) -> Verdict:
+        """How a trial ended that did not fail and is over after an epoch."""
+        if epoch < self.study.budget.epochs:
+            return "stopped", f"ASHA after epoch {epoch}"
+        return "completed", ""
 
     @guarded
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -200,7 +208,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         result = trial.last_result or {}
         told = word(result)
         if state == "failed" and not told.kind:
-            told = replace(told, kind="error")
+            told = replace(told, kind=kind or "error")
         self.ledger.hear(trial_id, told)
         seconds = float(result.get("elapsed", 0.0))
         devices = result.get("devices", self.devices)

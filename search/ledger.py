@@ -24,6 +24,9 @@ from search.space import Point
 
 State = Literal["running", "completed", "stopped", "failed"]
 
+Verdict = tuple[State, str]
+"""How a trial ended, and the reason."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -170,25 +173,38 @@ class Ledger:
                 self.spend(connection, trial_id, 0.0, 0.0)
         self.save_copy()
 
-    def report(self, trial_id: str, figures: dict[str, Any], devices: float) -> None:
-        """An epoch has ended; the same epoch told twice counts once."""
+    def report(
+        self,
+        trial_id: str,
+        figures: dict[str, Any],
+        devices: float,
+        verdict: Verdict | None = None,
+    ) -> None:
+        """An epoch has ended, and the trial with it where there is a verdict.
+
+        The same epoch told twice counts once.
+        """
         key = {"study": self.study, "trial_id": trial_id, "epoch": figures["epoch"]}
         row = UPSERTS[self.engine.dialect.name](REPORTS).values(**key, figures=storable(figures))
         with self.transaction() as connection:
             connection.execute(row.on_conflict_do_nothing())
             self.spend(connection, trial_id, figures.get("elapsed", 0.0), devices)
+            if verdict is not None:
+                self.settle(connection, trial_id, verdict)
         self.save_copy()
 
     def end(self, trial_id: str, state: State, elapsed: float, devices: float, reason: str) -> None:
         """A trial has ended, `elapsed` seconds after this process asked for it."""
         with self.transaction() as connection:
             self.spend(connection, trial_id, elapsed, devices)
-            connection.execute(
-                TRIALS.update()
-                .where(self.mine(trial_id))
-                .values(state=state, reason=reason, ended=time.time())
-            )
+            self.settle(connection, trial_id, (state, reason))
         self.save_copy()
+
+    def settle(self, connection: Connection, trial_id: str, verdict: Verdict) -> None:
+        """A trial is over."""
+        state, reason = verdict
+        row = TRIALS.update().where(self.mine(trial_id))
+        connection.execute(row.values(state=state, reason=reason, ended=time.time()))
 
     def spend(self, connection: Connection, trial_id: str, elapsed: float, devices: float) -> None:
         """Add what is new, to what is known from before an interruption too."""

@@ -65,6 +65,13 @@ def test_workers_of_one_group_share_no_gpu() -> None:
         assert cluster.resources.gpus_per_worker == 1  # type: ignore[attr-defined]
 
 
+def test_sums_over_a_batch_get_no_more_workers_than_the_search_gave_them() -> None:
+    work: Any = Work(minutes=2)
+    work.study = work.study.model_copy(update={"fixed": {"parity.summed_losses": True}})
+    with workers_for(work, run_of(seconds=121)) as cluster:
+        assert cluster is HERE
+
+
 def test_a_short_run_waits_for_no_new_workers() -> None:
     work: Any = Work(minutes=2)
     with workers_for(work, run_of(seconds=119)) as cluster:

@@ -70,6 +70,30 @@ def test_a_trial_with_all_its_epochs_is_completed(tune: Tune) -> None:
     assert (entry.state, entry.reason, entry.epochs, entry.value) == ("completed", "", 3, 0.6)
 
 
+@pytest.mark.parametrize(
+    ("epoch", "verdict"), [(2, ("stopped", "ASHA after epoch 2")), (3, ("completed", ""))]
+)
+def test_a_verdict_is_on_record_with_its_report_so_that_a_kill_cannot_part_them(
+    tune: Tune, epoch: int, verdict: tuple[str, str]
+) -> None:
+    tune.report(tune.start("a"), epoch, 0.5, done=True)
+    entry = tune.entry("a")
+    assert (entry.state, entry.reason) == verdict
+    assert entry.ended > 0
+
+
+def test_a_best_model_that_a_killed_process_left_untold_is_told(tune: Tune) -> None:
+    trial = tune.start("a")
+    folder = Path(trial.config["task"]["folder"])
+    (folder / LAST).touch()
+    tune.report(trial, 3, 0.5, done=True)  # killed before the trial's end was told
+    again = Keeper(STUDY, tune.folder, tune.ledger, tune.keeper.view)
+    again.start("search", 5, tune.ledger.entries(), devices=2.0)
+    assert tune.entry("a").checkpoint == "trials/a/best"
+    assert [path.name for path in folder.iterdir()] == ["best"]
+    again.board.close()
+
+
 def test_seconds_count_once_and_per_device(tune: Tune) -> None:
     tune.train("a", 0.6)
     entry = tune.entry("a")
@@ -106,7 +130,8 @@ def test_a_lost_driver_fails_its_trial_with_its_last_words(tune: Tune, tmp_path:
     trial.error_file = str(tmp_path / "error.txt")
     Path(trial.error_file).write_text("Traceback\n  ...\nActorDiedError: it was killed\n")
     tune.keeper.on_trial_error(0, [], trial)
-    assert tune.entry("a").reason == "ActorDiedError: it was killed"
+    entry = tune.entry("a")
+    assert (entry.reason, entry.kind) == ("ActorDiedError: it was killed", "worker lost")
 
 
 @pytest.mark.parametrize("words", [None, "", "\n"])

@@ -1,6 +1,7 @@
 """Worker groups are as many as a phase's trials can use and the cluster has room for."""
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -21,6 +22,42 @@ def cluster_of(cpus: int, trials: int, **resources: float | None) -> Cluster:
 
     made.start_pool = start_pool
     return made
+
+
+def test_two_threads_start_no_more_pools_than_there_is_room_for() -> None:
+    cluster = cluster_of(cpus=1, trials=1)
+    start, at_once = cluster.start_pool, threading.Barrier(2)
+
+    def slowly() -> None:
+        with suppress(threading.BrokenBarrierError):
+            at_once.wait(timeout=0.2)  # here the other thread would have counted as well
+        start()
+
+    cluster.start_pool = slowly
+    threads = [threading.Thread(target=cluster.make_room, args=(1,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(cluster.pools) == 1
+
+
+def test_an_error_of_one_look_does_not_end_the_looking(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("search.cluster.LOOK_EVERY", 0.001)
+    cluster, looks = cluster_of(cpus=1, trials=1), []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            cluster.over.set()
+        raise RuntimeError("can't start new thread")
+
+    cluster.look = look
+    cluster.watch()
+    assert len(looks) == 3
+    assert caplog.text.count("can't start new thread") == 1  # told once
 
 
 @pytest.mark.parametrize(
