@@ -8,7 +8,6 @@ all pixels before it in reading order. Only `before` makes the parameters.
 Shapes: B batch, C condition, F filters, h x w pixels at the resolution in hand, M mixtures.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,28 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from muse.chains import Padding, compiled, concat_elu, gate, written_out
 from muse.config import PainterConfig
+from muse.gated import Causal, GatedBlock, Given, Givens
 from muse.logistic_mixture import sample, to_pixels
 
 Features = tuple[Tensor, Tensor]
 """`above` and `before`, each (B, F, h, w)."""
 
-# Padding is (left, right, top, bottom); a negative number cuts off.
-NONE, SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 0, 0), (0, 0, 1, -1), (1, -1, 0, 0)
+Gifts = dict[GatedBlock, Given]
+"""What each block gets besides features."""
 
-
-class Causal(nn.Module):
-    """A convolution over what its padding lets it see."""
-
-    def __init__(self, convolution: nn.Conv2d, padding: Padding) -> None:
-        super().__init__()
-        self.padding = padding
-        self.convolution = weight_norm(convolution)
-
-    def forward(self, features: Tensor) -> Tensor:
-        seen: Tensor = self.convolution(functional.pad(features, self.padding))
-        return seen
+SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 1, -1), (1, -1, 0, 0)
+"""Padding: left, right, top, bottom; a negative number cuts off."""
 
 
 def down(channels: int, filters: int, size: tuple[int, int] = (2, 3), **more: Any) -> Causal:
@@ -61,62 +50,25 @@ def enlarge(filters: int, size: tuple[int, int], cut: tuple[int, int, int, int])
     return nn.Sequential(spread, nn.ZeroPad2d(cut))
 
 
-class GatedBlock(nn.Module):
-    """A residual block that lets each channel through by a gate which knows the condition."""
-
-    def __init__(
-        self, make: Callable[..., Causal], config: PainterConfig, condition: int, skip: int = 0
-    ) -> None:
-        """Build one block.
-
-        Args:
-            make: `down` or `down_right`.
-            config: filters and dropout.
-            condition: C.
-            skip: filters of a second input, from a shortcut or the other stream; 0 is none.
-        """
-        super().__init__()
-        filters = config.filters
-        self.fuse = False  # whether what lies between convolutions is compiled
-        self.enter = make(2 * filters, filters)
-        self.skip = weight_norm(nn.Conv2d(2 * skip, filters, 1)) if skip else None
-        self.dropout = nn.Dropout2d(config.dropout)
-        self.leave = make(2 * filters, 2 * filters, bias=False)  # the condition brings it
-        self.condition = nn.Linear(condition, 2 * filters)
-        nn.init.normal_(self.condition.weight, std=0.05)
-
-    def forward(self, features: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
-        """Map (B, F, h, w) to the same shape, given (B, C) and, if any, (B, skip, h, w)."""
-        elu, through = (compiled(written_out), compiled(gate)) if self.fuse else (concat_elu, gate)
-        inner = self.enter.convolution(elu(features, None, self.enter.padding))
-        if self.skip is not None and skip is not None:
-            inner = inner + self.skip(elu(skip, None, NONE))
-        kept = self.dropout(inner.new_ones(len(inner), 2 * inner.shape[1], 1, 1))
-        inner = self.leave.convolution(elu(inner, kept, self.leave.padding))  # (B, 2 F, h, w)
-        return through(features, inner, self.condition(condition))
-
-
 class Pair(nn.Module):
     """One gated block in each stream; `before` always looks at `above`, never the reverse."""
 
-    def __init__(self, config: PainterConfig, condition: int, shortcut: bool) -> None:
+    def __init__(self, filters: int, shortcut: bool) -> None:
         super().__init__()
-        filters = config.filters
-        self.above = GatedBlock(down, config, condition, skip=filters if shortcut else 0)
-        self.before = GatedBlock(
-            down_right, config, condition, skip=2 * filters if shortcut else filters
-        )
+        self.above = GatedBlock(down, filters, skip=filters if shortcut else 0)
+        self.before = GatedBlock(down_right, filters, skip=2 * filters if shortcut else filters)
 
     def forward(
-        self, features: Features, condition: Tensor, shortcut: Features | None = None
+        self, features: Features, given: Gifts, shortcut: Features | None = None
     ) -> Features:
         """Pass both streams, on the way up with what was kept on the way down."""
         above, before = features
         if shortcut is None:
-            above = self.above(above, condition)
-            return above, self.before(before, condition, above)
-        above = self.above(above, condition, shortcut[0])
-        return above, self.before(before, condition, torch.cat([above, shortcut[1]], dim=1))
+            above = self.above(above, given[self.above])
+            return above, self.before(before, given[self.before], above)
+        above = self.above(above, given[self.above], shortcut[0])
+        both = torch.cat([above, shortcut[1]], dim=1)
+        return above, self.before(before, given[self.before], both)
 
 
 class Both(nn.Module):
@@ -138,7 +90,7 @@ class PixelCNN(nn.Module):
         filters, blocks, halvings = config.filters, config.blocks, config.resolutions - 1
 
         def pairs(count: int, shortcut: bool) -> nn.ModuleList:
-            return nn.ModuleList(Pair(config, condition, shortcut) for _ in range(count))
+            return nn.ModuleList(Pair(filters, shortcut) for _ in range(count))
 
         # Four channels: the colours, and ones that tell the picture from its padding.
         self.above = nn.Sequential(down(4, filters), nn.ZeroPad2d(SHIFT_DOWN))
@@ -160,6 +112,7 @@ class PixelCNN(nn.Module):
             for _ in range(halvings)
         )
         self.out = weight_norm(nn.Conv2d(filters, 10 * config.mixtures, 1))
+        self.givens = Givens(config, condition, len(self.blocks))
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         """Compute each pixel's mixture of logistics from the pixels before it.
@@ -171,17 +124,24 @@ class PixelCNN(nn.Module):
         Returns:
             Parameters for `logistic_mixture`, (B, 10 M, h, w), float32.
         """
-        kept = self._go_down(self._start(image), condition)
-        _, before = self._go_up(kept, condition)
-        with torch.autocast(image.device.type, enabled=False):  # bf16 means would miss the pixel
-            parameters: Tensor = self.out(functional.elu(before.float()))
-        return parameters
+        return self._read(image, self.givens(self.blocks, condition))
+
+    @property
+    def blocks(self) -> list[GatedBlock]:
+        """All of them, in one order."""
+        return [module for module in self.modules() if isinstance(module, GatedBlock)]
 
     def fuse(self, on: bool) -> None:
         """Compile what lies between convolutions, or leave it as it is written."""
-        for module in self.modules():
-            if isinstance(module, GatedBlock):
-                module.fuse = on
+        for block in self.blocks:
+            block.fuse = on
+
+    def _read(self, image: Tensor, given: Gifts) -> Tensor:
+        kept = self._go_down(self._start(image), given)
+        _, before = self._go_up(kept, given)
+        with torch.autocast(image.device.type, enabled=False):  # bf16 means would miss the pixel
+            parameters: Tensor = self.out(functional.elu(before.float()))
+        return parameters
 
     def _start(self, image: Tensor) -> Features:
         framed = torch.cat([image, torch.ones_like(image[:, :1])], dim=1)  # (B, 4, h, w)
@@ -189,24 +149,24 @@ class PixelCNN(nn.Module):
             framed = framed.contiguous(memory_format=torch.channels_last)
         return self.above(framed), self.row_above(framed) + self.left(framed)
 
-    def _go_down(self, features: Features, condition: Tensor) -> list[Features]:
+    def _go_down(self, features: Features, given: Gifts) -> list[Features]:
         """Halve the resolution, once or twice, and keep every state on the way."""
         kept = [features]
         for level, pairs in enumerate(self.descent):
             if level > 0:
                 kept.append(self.shrink[level - 1](kept[-1]))
             for pair in pairs.children():
-                kept.append(pair(kept[-1], condition))
+                kept.append(pair(kept[-1], given))
         return kept
 
-    def _go_up(self, kept: list[Features], condition: Tensor) -> Features:
+    def _go_up(self, kept: list[Features], given: Gifts) -> Features:
         """Double the resolution again, with every kept state as a shortcut, last one first."""
         features = kept.pop()
         for level, pairs in enumerate(self.ascent):
             if level > 0:
                 features = self.grow[level - 1](features)
             for pair in pairs.children():
-                features = pair(features, condition, kept.pop())
+                features = pair(features, given, kept.pop())
         return features
 
     @torch.no_grad()
@@ -216,9 +176,10 @@ class PixelCNN(nn.Module):
         One pass of the network for each pixel, so seconds to minutes for a whole picture.
         """
         image = condition.new_zeros(len(condition), 3, size, size)
+        given = self.givens(self.blocks, condition)
         for row in range(size):
             seen = image[:, :, : row // 4 * 4 + 4]  # a view: rows below do not matter yet
             for column in range(size):
-                here = self(seen, condition)[:, :, row, column, None, None]  # (B, 10 M, 1, 1)
+                here = self._read(seen, given)[:, :, row, column, None, None]  # (B, 10 M, 1, 1)
                 image[:, :, row, column] = sample(here)[..., 0, 0]
         return to_pixels(image)
