@@ -10,14 +10,16 @@ device, cannot be one. Needs what train_step.py needs.
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from machine import Replay, Stopwatch, describe, stopwatch
 from straightforward import PlainLayer
 
 from muse.config import CrossConfig, ParityConfig
-from muse.cross_transformer import CrossLayer, Stream
+from muse.cross_transformer import CrossLayer
 from muse.device import autocast
+from muse.exchange import Mask, Stream
 
 WIDTH, TOKENS = 768, 65
 
@@ -27,7 +29,12 @@ def streams(batch: int, device: torch.device) -> tuple[Stream, Stream]:
     is_token = torch.ones(2, batch, TOKENS, dtype=torch.bool, device=device)
     is_token[0, :, 43:] = False
     text, image = torch.randn(2, batch, TOKENS, WIDTH, device=device)
-    return Stream(text, is_token[0]), Stream(image, is_token[1])
+    return Stream(text, Mask(is_token[0])), Stream(image, Mask(is_token[1]))
+
+
+def anew(stream: Stream) -> Stream:
+    """A stream whose mask knows nothing yet: what a model finds once for all layers counts here."""
+    return replace(stream, mask=Mask(stream.mask.is_token))
 
 
 def works(batch: int, device: torch.device, bf16: bool) -> dict[str, Callable[[], object]]:
@@ -39,7 +46,7 @@ def works(batch: int, device: torch.device, bf16: bool) -> dict[str, Callable[[]
     def work(layer: CrossLayer) -> Callable[[], None]:
         def forward_and_backward() -> None:
             with autocast(device, bf16=bf16):
-                mixed = layer(text, image)
+                mixed = layer(anew(text), anew(image))
             torch.autograd.backward(sum(stream.tokens.float().sum() for stream in mixed))
 
         return forward_and_backward

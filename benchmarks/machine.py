@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def describe(device: torch.device) -> str:
@@ -70,6 +72,26 @@ def stopwatch(device: torch.device, *, threads: int | None, cpu_time: bool) -> S
     if threads or cpu_time:
         torch.set_num_threads(threads or 1)
     return Stopwatch(device, cpu_time)
+
+
+class Operations(TorchDispatchMode):
+    """Counts what torch computes inside a `with`; views of memory and empty memory do not count.
+
+    On a GPU each is a kernel or a few, unless a compiled chain takes several together.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        aliases = [returned.alias_info for returned in operation._schema.returns]
+        is_view = any(alias is not None and not alias.is_write for alias in aliases)
+        if not (is_view or "empty" in str(operation) or "view" in str(operation)):
+            self.number += 1
+        return operation(*args, **(kwargs or {}))
 
 
 class Replay:

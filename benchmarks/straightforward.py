@@ -17,7 +17,8 @@ from torch.optim import AdamW
 from muse.batch import Batch
 from muse.captioner import Captioned, Captioner
 from muse.config import TrainConfig
-from muse.cross_transformer import CrossLayer, Stream, mean_token
+from muse.cross_transformer import CrossLayer
+from muse.exchange import Stream, mean_token
 from muse.model import Muse
 from muse.optimizer import build_optimizer
 
@@ -45,7 +46,7 @@ class PlainLayer(CrossLayer):
         """Self-attention, and its weights averaged over heads (B, T, T)."""
         query, key, value = self._heads(stream)
         scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5  # (B, H, T, T)
-        scores = scores.masked_fill(~stream.is_token[:, None, None], -torch.inf)
+        scores = scores.masked_fill(~stream.mask.is_token[:, None, None], -torch.inf)
         weights = scores.softmax(dim=-1)
         mixed = self.dropout(weights) @ value
         update = self.attention_output(mixed.transpose(1, 2).flatten(2))
@@ -56,7 +57,7 @@ class PlainLayer(CrossLayer):
         """Add the other stream's mean to the least attended tokens, one after the other."""
         mixed = own.tokens.clone()
         for row in range(len(mixed)):
-            tokens = [t for t in range(1, mixed.shape[1]) if own.is_token[row, t]]
+            tokens = [t for t in range(1, mixed.shape[1]) if own.mask.is_token[row, t]]
             count = round(self.theta * len(tokens))
             ranked = sorted(tokens, key=lambda t: (weights[row, 0, t].item(), t))
             for token in ranked[:count]:

@@ -12,7 +12,7 @@ import resource
 from collections.abc import Callable
 
 import torch
-from machine import Replay, Stopwatch, describe, stopwatch
+from machine import Operations, Replay, Stopwatch, describe, stopwatch
 from made import made_batch, made_config, made_model
 from straightforward import padded, plain, plain_optimizer, plain_step
 from torch.utils.flop_counter import FlopCounterMode
@@ -55,7 +55,7 @@ class Fast:
         return int(counter.get_total_flops())
 
     def parts(self) -> dict[str, Work]:
-        """Forward and backward of each part alone."""
+        """Forward and backward of each part alone, started one operation at a time."""
         model, batch = self.model, self.batch
         with torch.no_grad(), autocast(self.device, bf16=self.bf16):
             text, pooled = model.text_encoder(batch.token_ids, batch.is_token)
@@ -71,9 +71,22 @@ class Fast:
             "CrossTransformer": lambda: model._fuse(text, image, batch),
             "head": lambda: model._task_loss(model.head.scores(fused, batch), batch),
         }
-        return {name: self.alone(part) for name, part in parts.items()}
+        works = {name: self.forward_and_backward(part) for name, part in parts.items()}
+        return {**works, "optimiser": self.learning()}
 
-    def alone(self, part: Callable[[], torch.Tensor]) -> Work:
+    def learning(self) -> Work:
+        """The weights moved along the same gradients each time."""
+        self.backward()
+        gradients = {parameter: parameter.grad for parameter in self.model.parameters()}
+
+        def work() -> None:
+            for parameter, gradient in gradients.items():
+                parameter.grad = gradient
+            learn(self.model, self.optimizer, self.config.train.clip)
+
+        return work
+
+    def forward_and_backward(self, part: Callable[[], torch.Tensor]) -> Work:
         """One part, forward and backward."""
 
         def work() -> None:
@@ -82,7 +95,7 @@ class Fast:
             if out.requires_grad:
                 torch.autograd.backward(out.float().sum())
 
-        return Replay(work) if self.recorded else work
+        return work
 
 
 def memory(device: torch.device) -> str:
@@ -101,20 +114,24 @@ def print_step(fast: Fast, watch: Stopwatch, time: float, size: int) -> None:
     print(f"{100 * flops / time / rate:.0f} % of {rate / 1e9:.1f} GFLOP/s, the rate of {dtype}")
 
 
-def print_parts(fast: Fast, watch: Stopwatch, time: float, repeats: int) -> None:
-    """The table of parts."""
+def print_parts(
+    fast: Fast, counts: dict[str, int], watch: Stopwatch, time: float, repeats: int
+) -> None:
+    """The table of parts: milliseconds, share of a step, operations."""
     works = fast.parts()
-    fast.backward()
-    gradients = {p: p.grad for p in fast.model.parameters()}
-
-    def learn_again() -> None:
-        for parameter, gradient in gradients.items():
-            parameter.grad = gradient
-        learn(fast.model, fast.optimizer, fast.config.train.clip)
-
-    works["optimiser"] = Replay(learn_again) if fast.recorded else learn_again
+    if fast.recorded:
+        works = {name: Replay(work) for name, work in works.items()}
     for name, row in watch.alternately(works, repeats).items():
-        print(f"  {name:<17}{row * 1e3:>10.1f} ms {100 * row / time:>6.1f} %")
+        share, count = 100 * row / time, counts[name]
+        print(f"  {name:<17}{row * 1e3:>10.1f} ms {share:>6.1f} % {count:>6,} operations")
+
+
+def operations(work: Work) -> int:
+    """How many operations it is, once what is made only at first is there."""
+    work()
+    with Operations() as counted:
+        work()
+    return counted.number
 
 
 def main() -> None:
@@ -156,6 +173,8 @@ def measure(asked: argparse.Namespace) -> None:
         optimizer = plain_optimizer(slow, config.train)
         works["plain"] = lambda: plain_step(slow, optimizer, longest, config.train.clip)
     fast = Fast(model, config, batch, recorded=not asked.no_recording)
+    # Before any chain is compiled, and with it no operation of its own any more.
+    counts = {} if asked.no_parts else {n: operations(work) for n, work in fast.parts().items()}
     times = watch.alternately({"fast": fast.step, **works}, asked.repeats)
     print_step(fast, watch, times["fast"], size)
     print(f"at most {memory(device)}, all that was measured together")
@@ -163,7 +182,7 @@ def measure(asked: argparse.Namespace) -> None:
         print(f"straightforward {times['plain'] * 1e3:.1f} ms", end=", ")
         print(f"ratio {times['fast'] / times['plain']:.2f}")
     if not asked.no_parts:
-        print_parts(fast, watch, times["fast"], asked.repeats)
+        print_parts(fast, counts, watch, times["fast"], asked.repeats)
 
 
 if __name__ == "__main__":

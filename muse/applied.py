@@ -12,7 +12,8 @@ from torch import nn
 from torch.optim import AdamW
 
 from muse.baselines import Concatenation, CrossAttention, TextAlone
-from muse.cross_transformer import CrossTransformer, below_quantile
+from muse.cross_transformer import CrossTransformer
+from muse.exchange import below_quantile
 from muse.model import Embedding, Muse
 from muse.optimizer import crf_parameters
 from muse.train import Run

@@ -12,17 +12,17 @@ from torch.nn import functional
 
 from muse.config import CrossConfig, ParityConfig
 from muse.errors import UserError
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A batch of token sequences, cls first."""
-
-    tokens: Tensor
-    """(B, T, D)."""
-
-    is_token: Tensor
-    """False on padding, (B, T), bool."""
+from muse.exchange import (
+    Mask,
+    Stream,
+    below_quantile,
+    changed,
+    cls_weights,
+    exchange,
+    least_attended,
+    mean_token,
+    random_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -52,111 +52,6 @@ class Exchanged:
 
 Heads = tuple[Tensor, Tensor, Tensor]
 """Query, key and value, each (B, H, T, W)."""
-
-
-def least_attended(weights: Tensor, is_token: Tensor, share: float) -> Tensor:
-    """Pick the tokens that MuSE exchanges, (B, T).
-
-    Exactly round(share * tokens) of them, the earlier token where weights are equal.
-
-    Args:
-        weights: attention of cls to each token, (B, T).
-        is_token: False on padding, which is not ranked, (B, T).
-        share: theta, the fraction of tokens to pick, in [0, 1].
-    """
-    candidates = without_cls(is_token)
-    # float64, as Python rounds: in float32 a half could fall to the other side.
-    count = (share * candidates.sum(dim=1, keepdim=True).double()).round()  # (B, 1)
-    order = weights.masked_fill(~candidates, torch.inf).argsort(dim=1, stable=True)  # (B, T)
-    return order.argsort(dim=1) < count  # rank 0 is the least attended
-
-
-def below_quantile(weights: Tensor, is_token: Tensor, share: float) -> Tensor:
-    """Pick what lies strictly below the quantile: the authors' rule, none under ties.
-
-    Takes and returns what `least_attended` does; the quantile is over the same candidates.
-    """
-    ranked = weights.masked_fill(~without_cls(is_token), torch.nan)  # NaN is below nothing
-    return ranked < ranked.nanquantile(share, dim=1, keepdim=True)
-
-
-def exchange(own: Tensor, picked: Tensor, lent: Tensor, residual: bool = True) -> Tensor:
-    """Add the other stream's mean to some tokens of this one.
-
-    Args:
-        own: tokens of this stream, (B, T, D).
-        picked: which to change, (B, T).
-        lent: mean of the other stream's tokens, (B, D).
-        residual: False puts the mean in their place instead.
-
-    Returns:
-        The changed stream, (B, T, D); `own` itself stays as it is.
-    """
-    if not residual:
-        return torch.where(picked[..., None], lent[:, None].to(own.dtype), own)
-    share = picked[..., None].to(own.dtype)  # 1 or 0, (B, T, 1)
-    with torch.autocast(own.device.type, enabled=False):  # one pass over the tokens, exact
-        return torch.baddbmm(own, share, lent[:, None].to(own.dtype))
-
-
-def without_cls(is_token: Tensor) -> Tensor:
-    """Take cls out of a mask (B, T), because it sums up its stream and is no token of it."""
-    candidates = is_token.clone()
-    candidates[:, 0] = False
-    return candidates
-
-
-def mean_token(stream: Stream, with_cls: bool) -> Tensor:
-    """Average a stream's tokens without padding, and without cls unless told (B, D)."""
-    counted = stream.is_token if with_cls else without_cls(stream.is_token)
-    # As a product, it reads the tokens once and copies none.
-    share = counted / counted.sum(dim=1, keepdim=True).clamp(min=1)  # (B, T); 1: no token, no NaN
-    with torch.autocast(stream.tokens.device.type, enabled=False):
-        mean = torch.bmm(share[:, None].to(stream.tokens.dtype), stream.tokens)  # (B, 1, D)
-    return mean.squeeze(1)
-
-
-def changed(before: Stream, after: Stream) -> Tensor:
-    """Tell which tokens an exchange has changed (B, T)."""
-    return (before.tokens != after.tokens).any(dim=-1)
-
-
-@torch.no_grad()  # the weights only rank; nothing is learnt through them
-def cls_weights(query: Tensor, key: Tensor, is_token: Tensor) -> Tensor:
-    """Compute one row of attention, cls to every token, averaged over heads (B, T).
-
-    Before dropout, so that the same tokens rank last in training and in use, and in float32
-    under autocast, because bf16 would make ties of small differences.
-
-    Args:
-        query: (B, H, T, W).
-        key: (B, H, T, W).
-        is_token: False on padding, which gets weight 0, (B, T).
-    """
-    with torch.autocast(query.device.type, enabled=False):
-        cls = query[:, :, :1].float() / query.shape[-1] ** 0.5  # (B, H, 1, W)
-        scores = (cls @ key.float().transpose(2, 3)).squeeze(2)  # (B, H, T)
-    scores = scores.masked_fill(~is_token[:, None], -torch.inf)
-    weights: Tensor = scores.softmax(dim=-1).mean(dim=1)
-    return weights
-
-
-def random_weights(is_token: Tensor, training: bool) -> Tensor:
-    """Rank tokens by chance in place of attention (B, T): the ablation `cross.choose: random`.
-
-    Drawn anew while training. In use the same positions come first in every batch, so that a
-    tweet's answer depends on nothing but the tweet.
-    """
-    if training:
-        return torch.rand(is_token.shape, device=is_token.device)
-    fixed = torch.Generator().manual_seed(0)
-    longest = max(MANY_TOKENS, is_token.shape[1])  # else padding would change the draw
-    row = torch.rand(longest, generator=fixed)[: is_token.shape[1]]
-    return row.to(is_token.device).expand(is_token.shape)
-
-
-MANY_TOKENS = 1024
-"""More than any text has."""
 
 
 class CrossLayer(nn.Module):
@@ -216,7 +111,7 @@ class CrossLayer(nn.Module):
             query,
             key,
             value,
-            attn_mask=stream.is_token[:, None, None],  # (B, 1, 1, T): padding is no key
+            attn_mask=stream.mask.is_token[:, None, None],  # (B, 1, 1, T): padding is no key
             dropout_p=self.dropout.p if self.training else 0.0,
         )
         update = self.attention_output(mixed.transpose(1, 2).flatten(2))  # (B, T, D)
@@ -224,10 +119,10 @@ class CrossLayer(nn.Module):
 
     def _exchange(self, own: Stream, heads: Heads, other: Stream) -> Stream:
         if self.choose == "random":
-            weights = random_weights(own.is_token, self.training)  # (B, T)
+            weights = random_weights(own.mask.is_token, self.training)  # (B, T)
         else:
-            weights = cls_weights(*heads[:2], own.is_token)
-        picked = self.pick(weights, own.is_token, self.theta)  # (B, T)
+            weights = cls_weights(*heads[:2], own.mask)
+        picked = self.pick(weights, own.mask, self.theta)  # (B, T)
         lent = mean_token(other, self.mean_with_cls)  # (B, D)
         return replace(own, tokens=exchange(own.tokens, picked, lent, self.residual))
 
@@ -289,5 +184,5 @@ def _with_cls(cls: Tensor, tokens: Tensor, is_token: Tensor) -> Stream:
     first = cls.to(tokens.dtype).expand(len(tokens), 1, -1)  # (B, 1, D)
     return Stream(
         torch.cat([first, tokens], dim=1),
-        functional.pad(is_token, (1, 0), value=True),
+        Mask(functional.pad(is_token, (1, 0), value=True)),
     )

@@ -48,7 +48,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Given:
-    """What a block gets besides features."""
+    """What a block is given besides features."""
 
     kernels: dict[nn.Conv2d, Kernel]
     """Of all blocks' convolutions."""
@@ -88,8 +88,12 @@ class GatedBlock(nn.Module):
         return through(features, inner, given.shift)
 
 
-class Givens(nn.Module):
-    """Makes what the blocks of a painter get, in one go."""
+Givens = dict[GatedBlock, Given]
+"""What each block of a painter is given."""
+
+
+class Preparation(nn.Module):
+    """Makes what the blocks of a painter are given, in one go."""
 
     def __init__(self, config: PainterConfig, condition: int, blocks: int) -> None:
         """For so many blocks that know a condition of width C."""
@@ -98,8 +102,8 @@ class Givens(nn.Module):
         self.condition = nn.Linear(condition, blocks * 2 * config.filters)
         nn.init.normal_(self.condition.weight, std=0.05)
 
-    def forward(self, blocks: Sequence[GatedBlock], condition: Tensor) -> dict[GatedBlock, Given]:
-        """What each block gets, given the condition (B, C)."""
+    def forward(self, blocks: Sequence[GatedBlock], condition: Tensor) -> Givens:
+        """What each block is given where the condition is (B, C)."""
         shifts = self.condition(condition)  # (B, blocks * 2 F)
         kept: Sequence[Tensor | None] = [None] * len(blocks)
         if self.training and self.dropout.p > 0:

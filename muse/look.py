@@ -17,8 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from muse.batch import Batch
-from muse.cross_transformer import CrossLayer, CrossTransformer, Exchanged, cls_weights
+from muse.cross_transformer import CrossLayer, CrossTransformer, Exchanged
 from muse.device import autocast, wants_bf16
+from muse.exchange import cls_weights
 from muse.mistakes import Floats, Subject, in_full, truth, words_of
 from muse.model import Muse
 from muse.pictures import Pixels
@@ -104,9 +105,7 @@ def watching(model: Muse) -> Iterator[Trace]:
     trace = Trace()
 
     def note(layer: CrossLayer, given: tuple[Any, ...]) -> None:
-        text, image = (
-            cls_weights(*layer._heads(stream)[:2], stream.is_token) for stream in given[:2]
-        )
+        text, image = (cls_weights(*layer._heads(stream)[:2], stream.mask) for stream in given[:2])
         trace.attention.append((text, image))
 
     hooks = []

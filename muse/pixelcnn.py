@@ -16,14 +16,11 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from muse.config import PainterConfig
-from muse.gated import Causal, GatedBlock, Given, Givens
+from muse.gated import Causal, GatedBlock, Givens, Preparation
 from muse.logistic_mixture import sample, to_pixels
 
 Features = tuple[Tensor, Tensor]
 """`above` and `before`, each (B, F, h, w)."""
-
-Gifts = dict[GatedBlock, Given]
-"""What each block gets besides features."""
 
 SHIFT_DOWN, SHIFT_RIGHT = (0, 0, 1, -1), (1, -1, 0, 0)
 """Padding: left, right, top, bottom; a negative number cuts off."""
@@ -59,7 +56,7 @@ class Pair(nn.Module):
         self.before = GatedBlock(down_right, filters, skip=2 * filters if shortcut else filters)
 
     def forward(
-        self, features: Features, given: Gifts, shortcut: Features | None = None
+        self, features: Features, given: Givens, shortcut: Features | None = None
     ) -> Features:
         """Pass both streams, on the way up with what was kept on the way down."""
         above, before = features
@@ -112,7 +109,7 @@ class PixelCNN(nn.Module):
             for _ in range(halvings)
         )
         self.out = weight_norm(nn.Conv2d(filters, 10 * config.mixtures, 1))
-        self.givens = Givens(config, condition, len(self.blocks))
+        self.prepare = Preparation(config, condition, len(self.blocks))
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         """Compute each pixel's mixture of logistics from the pixels before it.
@@ -124,7 +121,7 @@ class PixelCNN(nn.Module):
         Returns:
             Parameters for `logistic_mixture`, (B, 10 M, h, w), float32.
         """
-        return self._read(image, self.givens(self.blocks, condition))
+        return self._read(image, self.prepare(self.blocks, condition))
 
     @property
     def blocks(self) -> list[GatedBlock]:
@@ -136,7 +133,7 @@ class PixelCNN(nn.Module):
         for block in self.blocks:
             block.fuse = on
 
-    def _read(self, image: Tensor, given: Gifts) -> Tensor:
+    def _read(self, image: Tensor, given: Givens) -> Tensor:
         kept = self._go_down(self._start(image), given)
         _, before = self._go_up(kept, given)
         with torch.autocast(image.device.type, enabled=False):  # bf16 means would miss the pixel
@@ -149,7 +146,7 @@ class PixelCNN(nn.Module):
             framed = framed.contiguous(memory_format=torch.channels_last)
         return self.above(framed), self.row_above(framed) + self.left(framed)
 
-    def _go_down(self, features: Features, given: Gifts) -> list[Features]:
+    def _go_down(self, features: Features, given: Givens) -> list[Features]:
         """Halve the resolution, once or twice, and keep every state on the way."""
         kept = [features]
         for level, pairs in enumerate(self.descent):
@@ -159,7 +156,7 @@ class PixelCNN(nn.Module):
                 kept.append(pair(kept[-1], given))
         return kept
 
-    def _go_up(self, kept: list[Features], given: Gifts) -> Features:
+    def _go_up(self, kept: list[Features], given: Givens) -> Features:
         """Double the resolution again, with every kept state as a shortcut, last one first."""
         features = kept.pop()
         for level, pairs in enumerate(self.ascent):
@@ -176,7 +173,7 @@ class PixelCNN(nn.Module):
         One pass of the network for each pixel, so seconds to minutes for a whole picture.
         """
         image = condition.new_zeros(len(condition), 3, size, size)
-        given = self.givens(self.blocks, condition)
+        given = self.prepare(self.blocks, condition)
         for row in range(size):
             seen = image[:, :, : row // 4 * 4 + 4]  # a view: rows below do not matter yet
             for column in range(size):

@@ -11,13 +11,9 @@ from muse.cross_transformer import (
     CrossLayer,
     CrossTransformer,
     Exchanged,
-    Stream,
-    cls_weights,
-    exchange,
-    least_attended,
-    mean_token,
 )
 from muse.errors import UserError
+from muse.exchange import Mask, Stream, cls_weights, exchange, least_attended, mean_token
 
 WIDTH, HEADS = 8, 2
 
@@ -61,7 +57,7 @@ def test_only_the_least_attended_token_changes() -> None:
     weights = torch.tensor([[0.0, 0.1, 0.4, 0.3, 0.0]])  # cls, three words, padding
     is_token = torch.tensor([[True, True, True, True, False]])
 
-    picked = least_attended(weights, is_token, share=0.34)  # one of three words
+    picked = least_attended(weights, Mask(is_token), share=0.34)  # one of three words
     mixed = exchange(own, picked, lent)
 
     assert mixed.any(dim=-1).tolist() == [[False, True, False, False, False]]
@@ -85,7 +81,7 @@ def test_exchange_equals_a_loop_over_tokens(
     is_token[:, 0] = True
     before = own.clone()
 
-    mixed = exchange(own, least_attended(weights, is_token, share), lent, residual)
+    mixed = exchange(own, least_attended(weights, Mask(is_token), share), lent, residual)
 
     kept = own if residual else torch.zeros_like(own)
     added = exchanged_by_hand(kept, weights, is_token, lent, share)
@@ -110,22 +106,22 @@ def test_random_choice_asks_nothing_of_attention() -> None:
 def test_without_the_residual_a_layer_forgets_the_exchanged_tokens() -> None:
     text, is_token, image = streams()
     layer = build(residual=False, theta=1.0, layers=1, eta=1).layers[0]
-    text_stream = Stream(text, is_token)
-    mixed, _ = layer(text_stream, Stream(image, torch.ones(3, 4).bool()))
+    text_stream = Stream(text, Mask(is_token))
+    mixed, _ = layer(text_stream, Stream(image, Mask(torch.ones(3, 4).bool())))
     words = mixed.tokens[0, 1:]  # all are now the same mean
     torch.testing.assert_close(words, words[:1].expand_as(words))
 
 
 def test_the_lent_mean_leaves_out_padding_and_cls_unless_told() -> None:
     tokens = torch.tensor([[[9.0], [1.0], [3.0], [100.0]]])
-    stream = Stream(tokens, torch.tensor([[True, True, True, False]]))
+    stream = Stream(tokens, Mask(torch.tensor([[True, True, True, False]])))
 
     assert mean_token(stream, with_cls=False).item() == 2
     assert mean_token(stream, with_cls=True).item() == pytest.approx(13 / 3)
 
 
 def test_a_stream_of_cls_alone_lends_nothing() -> None:
-    alone = Stream(torch.ones(1, 1, 2), torch.ones(1, 1).bool())
+    alone = Stream(torch.ones(1, 1, 2), Mask(torch.ones(1, 1).bool()))
 
     assert mean_token(alone, with_cls=False).tolist() == [[0, 0]]
 
@@ -152,17 +148,17 @@ def layer_by_hand(layer: CrossLayer, text: Stream, image: Stream) -> tuple[Tenso
     mixed, weights = [], []
     for stream in (text, image):
         x = stream.tokens
-        update, attended = attention(x, x, x, key_padding_mask=~stream.is_token)
+        update, attended = attention(x, x, x, key_padding_mask=~stream.mask.is_token)
         mixed.append(layer.norm1(x + update))
         weights.append(attended[:, 0])
     if layer.exchanges:
         lent = []
         for stream, x in zip((text, image), mixed, strict=True):
-            rows = [x[b, 1:][stream.is_token[b, 1:]].mean(dim=0) for b in range(len(x))]
+            rows = [x[b, 1:][stream.mask.is_token[b, 1:]].mean(dim=0) for b in range(len(x))]
             lent.append(torch.stack(rows))
         mixed = [
-            exchanged_by_hand(mixed[0], weights[0], text.is_token, lent[1], layer.theta),
-            exchanged_by_hand(mixed[1], weights[1], image.is_token, lent[0], layer.theta),
+            exchanged_by_hand(mixed[0], weights[0], text.mask.is_token, lent[1], layer.theta),
+            exchanged_by_hand(mixed[1], weights[1], image.mask.is_token, lent[0], layer.theta),
         ]
     first, second = layer.feedforward[0], layer.feedforward[3]
     done = [layer.norm2(x + second(torch.relu(first(x)))) for x in mixed]
@@ -171,7 +167,7 @@ def layer_by_hand(layer: CrossLayer, text: Stream, image: Stream) -> tuple[Tenso
 
 def two_streams() -> tuple[Stream, Stream]:
     text, is_token, image = streams()
-    return Stream(text, is_token), Stream(image, torch.ones(image.shape[:2]).bool())
+    return Stream(text, Mask(is_token)), Stream(image, Mask(torch.ones(image.shape[:2]).bool()))
 
 
 @pytest.mark.parametrize("exchanges", [False, True])
@@ -181,7 +177,9 @@ def test_a_layer_equals_torch_attention_and_the_loop(exchanges: bool) -> None:
     ours = layer(text, image)
     expected = layer_by_hand(layer, text, image)
 
-    assert torch.allclose(ours[0].tokens[text.is_token], expected[0][text.is_token], atol=1e-5)
+    assert torch.allclose(
+        ours[0].tokens[text.mask.is_token], expected[0][text.mask.is_token], atol=1e-5
+    )
     assert torch.allclose(ours[1].tokens, expected[1], atol=1e-5)
 
 
@@ -189,10 +187,10 @@ def test_cls_weights_are_torch_attentions_first_row() -> None:
     layer, (text, _) = random_layer(exchanges=True), two_streams()
     x = text.tokens
 
-    _, weights = torch_attention(layer)(x, x, x, key_padding_mask=~text.is_token)
+    _, weights = torch_attention(layer)(x, x, x, key_padding_mask=~text.mask.is_token)
     query, key, _ = layer._heads(text)
 
-    assert torch.allclose(cls_weights(query, key, text.is_token), weights[:, 0], atol=1e-6)
+    assert torch.allclose(cls_weights(query, key, text.mask), weights[:, 0], atol=1e-6)
 
 
 def test_the_same_tokens_rank_last_in_training_and_in_use() -> None:

@@ -19,7 +19,7 @@ def painter(dropout: float) -> PixelCNN:
 
 
 def givens(made: PixelCNN) -> list[Given]:
-    return list(made.givens(made.blocks, torch.randn(SAMPLES, CONDITION)).values())
+    return list(made.prepare(made.blocks, torch.randn(SAMPLES, CONDITION)).values())
 
 
 def choices(made: PixelCNN) -> Tensor:

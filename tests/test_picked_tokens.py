@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from muse.cross_transformer import below_quantile, least_attended, random_weights
+from muse.exchange import Mask, below_quantile, least_attended, random_weights
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 5, 10, 25, 63, 64])
@@ -11,7 +11,7 @@ from muse.cross_transformer import below_quantile, least_attended, random_weight
 def test_exactly_round_theta_times_tokens_are_exchanged(tokens: int, percent: int) -> None:
     all_equal = torch.zeros(1, tokens + 1)
 
-    picked = least_attended(all_equal, torch.ones(1, tokens + 1).bool(), percent / 100)
+    picked = least_attended(all_equal, Mask(torch.ones(1, tokens + 1).bool()), percent / 100)
 
     assert int(picked.sum()) == round(percent / 100 * tokens)
 
@@ -22,7 +22,7 @@ def test_the_authors_rule_takes_7_of_64_and_none_under_ties() -> None:
     weights = torch.zeros(2, 70)  # the padding's weights are lowest, and must not count
     weights[0, 1:65] = torch.randperm(64) / 64 + 0.5
 
-    picked = below_quantile(weights, is_token, share=0.1)
+    picked = below_quantile(weights, Mask(is_token), share=0.1)
 
     assert picked.sum(dim=1).tolist() == [7, 0]
 
@@ -31,7 +31,7 @@ def test_the_authors_rule_is_a_quantile_over_the_valid_tokens() -> None:
     weights = torch.tensor([[0.0, 0.4, 0.1, 0.3, 0.2, 0.0]])
     is_token = torch.tensor([[True, True, True, True, True, False]])
 
-    picked = below_quantile(weights, is_token, share=0.5)  # median 0.25
+    picked = below_quantile(weights, Mask(is_token), share=0.5)  # median 0.25
 
     assert picked[0].tolist() == [False, False, True, False, True, False]
 
@@ -41,7 +41,7 @@ def test_random_choice_picks_as_many_and_never_padding_or_cls(training: bool) ->
     is_token = torch.arange(65) < torch.tensor([[65], [30], [5], [1]])
     torch.manual_seed(3)
 
-    picked = least_attended(random_weights(is_token, training), is_token, 0.3)
+    picked = least_attended(random_weights(is_token, training), Mask(is_token), 0.3)
 
     assert picked.sum(dim=1).tolist() == [round(0.3 * n) for n in (64, 29, 4, 0)]
     assert not (picked & ~is_token).any()
@@ -51,9 +51,9 @@ def test_random_choice_picks_as_many_and_never_padding_or_cls(training: bool) ->
 def test_random_choice_falls_on_every_token_alike_and_again_with_the_same_seed() -> None:
     is_token = torch.ones(4000, 11).bool()
     torch.manual_seed(3)
-    picked = least_attended(random_weights(is_token, training=True), is_token, 0.3)
+    picked = least_attended(random_weights(is_token, training=True), Mask(is_token), 0.3)
     torch.manual_seed(3)
-    again = least_attended(random_weights(is_token, training=True), is_token, 0.3)
+    again = least_attended(random_weights(is_token, training=True), Mask(is_token), 0.3)
 
     assert torch.equal(picked, again)
     shares = picked[:, 1:].double().mean(dim=0)
