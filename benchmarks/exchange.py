@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from machine import Replay, Stopwatch, describe, stopwatch
+from machine import Replay, Stopwatch, describe, operations, stopwatch
 from straightforward import PlainLayer
 
 from muse.config import CrossConfig, ParityConfig
@@ -55,8 +55,6 @@ def works(batch: int, device: torch.device, bf16: bool) -> dict[str, Callable[[]
         name: work(kind(CrossConfig(), WIDTH, ParityConfig(), exchanges).to(device))
         for name, (kind, exchanges) in make.items()
     }
-    if device.type == "cuda":
-        made |= {name: Replay(made[name]) for name in ("without", "with")}
     return made
 
 
@@ -71,10 +69,15 @@ def main() -> None:
     asked = parser.parse_args()
     device = torch.device(asked.device)
     watch: Stopwatch = stopwatch(device, threads=asked.threads, cpu_time=asked.cpu_time)
-    times = watch.alternately(works(asked.batch, device, bf16=device.type == "cuda"), asked.repeats)
+    made = works(asked.batch, device, bf16=device.type == "cuda")
+    counts = {name: operations(work) for name, work in made.items()}
+    if device.type == "cuda":
+        made |= {name: Replay(made[name]) for name in ("without", "with")}
+    times = watch.alternately(made, asked.repeats)
     print(f"one layer, batch {asked.batch}, {describe(device)}")
     for name, time in times.items():
-        print(f"{name:<8}{time * 1e3:>9.2f} ms  {time / times['without']:.3f}")
+        ratio, count = time / times["without"], counts[name]
+        print(f"{name:<8}{time * 1e3:>9.2f} ms  {ratio:.3f}  {count:>8,} operations")
 
 
 if __name__ == "__main__":

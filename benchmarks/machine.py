@@ -94,6 +94,14 @@ class Operations(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
+def operations(work: Callable[[], object]) -> int:
+    """How many operations something is, once what is made only at first is there."""
+    work()
+    with Operations() as counted:
+        work()
+    return counted.number
+
+
 class Replay:
     """Work on the current GPU as a CUDA graph: what it takes without the start of each kernel."""
 

@@ -12,7 +12,7 @@ import resource
 from collections.abc import Callable
 
 import torch
-from machine import Operations, Replay, Stopwatch, describe, stopwatch
+from machine import Replay, Stopwatch, describe, operations, stopwatch
 from made import made_batch, made_config, made_model
 from straightforward import padded, plain, plain_optimizer, plain_step
 from torch.utils.flop_counter import FlopCounterMode
@@ -124,14 +124,6 @@ def print_parts(
     for name, row in watch.alternately(works, repeats).items():
         share, count = 100 * row / time, counts[name]
         print(f"  {name:<17}{row * 1e3:>10.1f} ms {share:>6.1f} % {count:>6,} operations")
-
-
-def operations(work: Work) -> int:
-    """How many operations it is, once what is made only at first is there."""
-    work()
-    with Operations() as counted:
-        work()
-    return counted.number
 
 
 def main() -> None:
