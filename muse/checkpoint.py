@@ -21,7 +21,7 @@ from muse.errors import UserError
 from muse.model import Muse
 from muse.pretrained import load_tokenizer, save_tokenizer
 
-FORMAT = 2
+FORMAT = 3
 LAST = "last.pt"
 
 Weights = dict[str, torch.Tensor]
@@ -142,7 +142,7 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
     new = folder / f".{LAST}-{uuid4().hex}"
     try:
         with new.open("wb") as stream:
-            torch.save(state, stream)
+            torch.save({**state, "format": FORMAT}, stream)
         new.rename(folder / LAST)
     except RuntimeError as error:  # how torch's compiled part reports a full disk
         if isinstance(error.__context__, OSError):
@@ -168,9 +168,9 @@ def clear_halves(folder: Path) -> None:
 
 
 def load_last(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The state to go on from, or None where a run starts anew."""
+    """The state to go on from, or None where a run starts anew: one of another version is none."""
     file = folder / LAST
     if not file.exists():
         return None
     state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    return state
+    return state if state.pop("format", None) == FORMAT else None

@@ -1,7 +1,7 @@
 """The painter's gated blocks, and what is made for all of them at once.
 
 Kernels from their lengths and directions, the condition's share and dropout's choice need no
-features. Made block by block they are half of the operations of a painter, each of them tiny.
+features. Made block by block they are nearly half of a painter's operations, each of them tiny.
 
 Shapes: B batch, C condition, F filters, h x w pixels at the resolution in hand.
 """

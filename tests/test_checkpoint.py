@@ -215,7 +215,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
     (tmp_path / "muse.json").write_text('{"format": 99}', encoding="utf-8")
 
-    with pytest.raises(UserError, match="format 99, but this version reads 2") as error:
+    with pytest.raises(UserError, match="format 99, but this version reads 3") as error:
         read_about(tmp_path)
 
     one_line(error)
@@ -229,10 +229,10 @@ def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
         b"\xff\xfe",
         b"[]",
         b'"text"',
-        b'{"format": 2}',
-        b'{"format": 2, "config": {}, "labels": null}',
-        b'{"format": 2, "config": {"cross": {"thetta": 1}}, "labels": []}',
-        b'{"format": 2, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}',
+        b'{"format": 3}',
+        b'{"format": 3, "config": {}, "labels": null}',
+        b'{"format": 3, "config": {"cross": {"thetta": 1}}, "labels": []}',
+        b'{"format": 3, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}',
     ],
 )
 def test_damaged_settings_are_a_one_line_error(tmp_path: Path, about: bytes) -> None:
@@ -310,6 +310,15 @@ def test_a_best_model_whose_replacement_was_killed_is_put_back(
 
 
 def test_a_run_that_never_began_has_no_last_state(tmp_path: Path) -> None:
+    assert load_last(tmp_path, CPU) is None
+
+
+def test_a_state_of_another_version_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_last(tmp_path, {"epoch": 1})
+    assert load_last(tmp_path, CPU) == {"epoch": 1}
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
     assert load_last(tmp_path, CPU) is None
 
 
