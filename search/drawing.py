@@ -81,6 +81,8 @@ def doubt(curve: Curve, findings: Findings) -> str:
     """How far the curve can be believed, on one line."""
     if curve.effect is None:
         return NO_SCORE
+    if curve.inert:
+        return "no value changes anything beside the incumbent's other settings"
     if few_seeds(findings):
         return f"means span {curve.effect:.2g}; {ONE_SEED}"
     if are_alike(curve.levels):

@@ -9,7 +9,7 @@ from search.space import Knob, Point, Value
 Verdict = Literal["cliff", "sensitive", "flat", "unjudged"]
 """cliff: a legal value loses most of the gain over the trivial baseline; sensitive: some value
 differs from the incumbent beyond chance; flat: none does, and the intervals leave no room for a
-cliff; unjudged: they do, or there are none."""
+cliff; unjudged: they do, or there are none, or the setting is inert."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,10 @@ class Curve:
     safe: tuple[Value, ...]
     """Neighbouring values, the incumbent's among them, that are not worse than it by more than the
     noise floor."""
+
+    inert: bool = False
+    """Whether runs with the same seed are one run, figure by figure, whatever value they have:
+    nothing reads this setting beside the incumbent's others."""
 
     alarm: str = ""
     """Says that the best value sits at the range's edge, and which wider range to try."""

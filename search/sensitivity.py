@@ -7,6 +7,7 @@ where it was good already.
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
+from typing import Any
 
 from search.findings import Curve, Findings, Run
 from search.importance import both, disagreements
@@ -55,6 +56,22 @@ def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
     return noise_floor(runs)
 
 
+def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
+    """Whether no value of a setting changes any epoch of any run.
+
+    Scores alone cannot tell, as few tweets give many runs the same one; the training loss can.
+    """
+    runs = [e for e in entries if changed(e.point, best) <= {name}]
+    figures: dict[int, set[tuple[Any, ...]]] = {}
+    for run in runs:
+        if not all("train_loss" in report for report in run.reports):
+            return False
+        trace = tuple((report["train_loss"], report["value"]) for report in run.reports)
+        figures.setdefault(run.seed, set()).add(trace)
+    several = len({run.point[name] for run in runs}) > 1
+    return several and all(len(traces) == 1 for traces in figures.values())
+
+
 def raw_curve(
     study: Study, entries: Sequence[Entry], best: Point, name: str, floor: float
 ) -> Curve:
@@ -72,6 +89,7 @@ def raw_curve(
         effect=None,
         excluded_above=None,
         safe=(),
+        inert=is_inert(entries, best, name),
     )
 
 

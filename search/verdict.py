@@ -33,9 +33,9 @@ def judge(
         found = replace(curve, levels=tuple(levels))
         found = replace(
             found,
-            verdict=verdict(levels, gain, noise),
+            verdict="unjudged" if curve.inert else verdict(levels, gain, noise),
             effect=effect(levels),
-            excluded_above=excluded_above(levels),
+            excluded_above=None if curve.inert else excluded_above(levels),
             safe=safe(levels, curve.incumbent, noise),
         )
         judged.append(replace(found, alarm=alarm(found, point, study)))

@@ -28,6 +28,10 @@ VERDICTS: dict[Verdict, str] = {
 
 ONE_SEED = "one seed: no interval"
 NO_SCORE = "no run ended with a score"
+INERT = (
+    "beside the incumbent's other settings no value changes anything, every run with a seed is the "
+    "same run"
+)
 
 
 def title(name: str) -> str:
@@ -132,6 +136,8 @@ def fall(curve: Curve, worst: Level) -> str:
 
 def unjudged(curve: Curve, findings: Findings) -> str:
     """Why a curve with scores has no verdict."""
+    if curve.inert:
+        return INERT
     if few_seeds(findings):
         return "one seed tells nothing of chance"
     if len(curve.levels) == 1:

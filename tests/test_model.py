@@ -168,6 +168,19 @@ def test_the_scores_depend_on_text_and_picture(task: str, field: str) -> None:
     assert not torch.allclose(model.task_scores(other), model.task_scores(batch), atol=1e-4)
 
 
+@pytest.mark.parametrize(("task", "matters"), [("msa", False), ("mner", True)])
+def test_an_exchange_in_the_last_layer_comes_too_late_for_sentiment(
+    task: str, matters: bool
+) -> None:
+    batch = small_batch(task)
+    cross = {"layers": 3, "mu": 2, "eta": 3}
+    without, late = (build(task, cross={**cross, "theta": theta}) for theta in (0.0, 0.5))
+
+    same = torch.equal(without.task_scores(batch), late.task_scores(batch))
+
+    assert same is not matters
+
+
 def test_noise_is_added_only_while_training() -> None:
     model, batch = build(loss={"noise_std": 1.0}), small_batch()
     without_dropout(model)

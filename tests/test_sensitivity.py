@@ -85,6 +85,34 @@ def test_a_run_that_did_not_end_is_on_no_curve(fields: Any) -> None:
     assert 0.5 not in values
 
 
+def traced(entries: list[Entry], deaf: str, loss: float = 0.0) -> list[Entry]:
+    """The runs of the curves with figures that do not depend on one setting, but for a loss."""
+
+    def figures(e: Entry) -> dict[str, float]:
+        heard = sum(float(value) for name, value in e.point.items() if name != deaf)
+        more = loss * float(e.point[deaf])
+        return {"value": 0.5 + e.seed / 1000, "train_loss": heard + e.seed + more}
+
+    return [
+        replace(e, reports=tuple({**r, **figures(e)} for r in e.reports))
+        if e.phase == SENSITIVITY
+        else e
+        for e in entries
+    ]
+
+
+def test_a_setting_that_changes_no_figure_of_any_epoch_is_inert_and_not_called_flat() -> None:
+    runs = traced(all_runs(), deaf="loss.alpha")
+    alpha = curve("loss.alpha", runs)
+    assert (alpha.inert, alpha.verdict, alpha.excluded_above) == (True, "unjudged", None)
+    assert not any(c.inert for c in found(runs).curves if c.name != "loss.alpha")
+
+
+def test_equal_scores_alone_do_not_make_a_setting_inert() -> None:
+    alpha = curve("loss.alpha", traced(all_runs(), deaf="loss.alpha", loss=1e-6))
+    assert (alpha.inert, alpha.verdict) == (False, "flat")
+
+
 def test_a_run_with_less_than_the_full_budget_is_on_no_curve() -> None:
     short = at(all_runs(), "cross.theta", 0.5, reports=({"epoch": 1, "value": 0.9},))
     assert 0.5 not in {run.value for run in curve("cross.theta", short).runs}

@@ -104,6 +104,13 @@ def test_runs_that_are_all_alike_are_said_to_tell_nothing() -> None:
     assert any("these tweets tell no value from another" in line for line in lines)
 
 
+def test_a_setting_that_changes_nothing_is_said_to() -> None:
+    theta = replace(curve_of("cross.theta", "unjudged"), inert=True)
+    assert "no value changes anything" in reading(theta, FINDINGS)
+    (told,) = (line for line in headline(replace(FINDINGS, curves=(theta,))) if "θ" in line[:20])
+    assert "every run with a seed is the same run" in told
+
+
 def test_want_of_runs_is_not_called_no_effect() -> None:
     curves = [curve_of(c.name, "unjudged") if c.name == "cross.mu" else c for c in FINDINGS.curves]
     found = replace(FINDINGS, curves=tuple(curves))
