@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from muse import checkpoint
 from muse.checkpoint import (
+    FORMAT,
     LAST,
     clear_halves,
     export,
@@ -215,7 +216,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
     (tmp_path / "muse.json").write_text('{"format": 99}', encoding="utf-8")
 
-    with pytest.raises(UserError, match="format 99, but this version reads 3") as error:
+    with pytest.raises(UserError, match=f"format 99, but this version reads {FORMAT}") as error:
         read_about(tmp_path)
 
     one_line(error)
@@ -229,10 +230,11 @@ def test_a_model_of_another_format_says_both_numbers(tmp_path: Path) -> None:
         b"\xff\xfe",
         b"[]",
         b'"text"',
-        b'{"format": 3}',
-        b'{"format": 3, "config": {}, "labels": null}',
-        b'{"format": 3, "config": {"cross": {"thetta": 1}}, "labels": []}',
-        b'{"format": 3, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}',
+        b'{"format": %d}' % FORMAT,
+        b'{"format": %d, "config": {}, "labels": null}' % FORMAT,
+        b'{"format": %d, "config": {"cross": {"thetta": 1}}, "labels": []}' % FORMAT,
+        b'{"format": %d, "config": {"cross": {"mu": 9}, "loss": {"alpha": -1}}, "labels": []}'
+        % FORMAT,
     ],
 )
 def test_damaged_settings_are_a_one_line_error(tmp_path: Path, about: bytes) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from muse.checkpoint import export
+from muse.checkpoint import FORMAT, export
 from muse.config import MuseConfig
 from muse.labelling import NO_PICTURE, entities
 from muse.predict import main
@@ -280,7 +280,7 @@ def test_nothing_is_said_where_nobody_reads_on(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 99}, "format 99, but this version reads 2"),
+        ({"format": 99}, f"format 99, but this version reads {FORMAT}"),
         ({"config": {"new": 1}}, "not written"),
     ],
 )
