@@ -15,7 +15,7 @@ from search.inference import levels, noise_floor
 from search.interactions import as_run, changed, in_order, interaction
 from search.ledger import Entry
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
-from search.space import Point, within
+from search.space import Point, Value, within
 from search.study import Study
 from search.verdict import MOST, judge
 
@@ -62,14 +62,14 @@ def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
     Scores alone cannot tell, as few tweets give many runs the same one; the training loss can.
     """
     runs = [e for e in entries if changed(e.point, best) <= {name}]
-    figures: dict[int, set[tuple[Any, ...]]] = {}
+    figures: dict[int, dict[Value, tuple[Any, ...]]] = {}
     for run in runs:
-        if not all("train_loss" in report for report in run.reports):
+        trace = tuple((report.get("train_loss"), report["value"]) for report in run.reports)
+        if not trace or None in trace[0]:
             return False
-        trace = tuple((report["train_loss"], report["value"]) for report in run.reports)
-        figures.setdefault(run.seed, set()).add(trace)
-    several = len({run.point[name] for run in runs}) > 1
-    return several and all(len(traces) == 1 for traces in figures.values())
+        figures.setdefault(run.seed, {})[run.point[name]] = trace
+    same = [len(of) > 1 and len(set(of.values())) == 1 for of in figures.values()]
+    return bool(same) and all(same)
 
 
 def raw_curve(

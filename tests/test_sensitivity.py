@@ -108,6 +108,19 @@ def test_a_setting_that_changes_no_figure_of_any_epoch_is_inert_and_not_called_f
     assert not any(c.inert for c in found(runs).curves if c.name != "loss.alpha")
 
 
+def test_what_was_not_trained_with_the_same_seed_is_not_called_inert() -> None:
+    runs = traced(all_runs(), deaf="loss.alpha")
+    first = [e for e in runs if e.point["loss.alpha"] == POINT["loss.alpha"] or e.seed == SEEDS[0]]
+    assert not curve("loss.alpha", first).inert
+
+
+def test_where_no_run_came_to_an_epoch_nothing_is_inert() -> None:
+    runs = [
+        replace(e, state="failed", reports=()) if e.phase == SENSITIVITY else e for e in all_runs()
+    ]
+    assert not any(c.inert for c in found(runs).curves)
+
+
 def test_equal_scores_alone_do_not_make_a_setting_inert() -> None:
     alpha = curve("loss.alpha", traced(all_runs(), deaf="loss.alpha", loss=1e-6))
     assert (alpha.inert, alpha.verdict) == (False, "flat")
