@@ -51,11 +51,10 @@ def works(batch: int, device: torch.device, bf16: bool) -> dict[str, Callable[[]
 
         return forward_and_backward
 
-    made: dict[str, Callable[[], object]] = {
+    return {
         name: work(kind(CrossConfig(), WIDTH, ParityConfig(), exchanges).to(device))
         for name, (kind, exchanges) in make.items()
     }
-    return made
 
 
 def main() -> None:

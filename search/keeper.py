@@ -16,7 +16,7 @@ from muse.errors import UserError
 from search.abroad import Abroad
 from search.board import Board
 from search.bucket import Checkpoints
-from search.ledger import Entry, Ledger, State, Verdict, Word
+from search.ledger import Entry, Ledger, Outcome, State, Word
 from search.mirror import Mirror
 from search.plan import COMPARE
 from search.scheduler import rungs
@@ -168,9 +168,9 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if "failed" not in result:
             figures = {name: result[name] for name in result.keys() - TUNES_OWN - WORDS}
             self.ledger.hear(trial_id, word(result))
-            # With its verdict: ASHA gives it once, and a resume would not ask again.
-            verdict = self.verdict(result["epoch"]) if result.get("done") else None
-            self.ledger.report(trial_id, figures, result.get("devices", self.devices), verdict)
+            # With its outcome: ASHA tells it once, and a resume would not ask again.
+            outcome = self.outcome(result["epoch"]) if result.get("done") else None
+            self.ledger.report(trial_id, figures, result.get("devices", self.devices), outcome)
             self.board.report(trial_id, figures)
             if self.mirror is not None:
                 self.mirror.report(trial_id, figures)
@@ -186,9 +186,9 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         elif self.given_up:
             return  # Tune ends what still runs: it was interrupted, a resume takes it up again
         else:
-            self.end(trial, *self.verdict(result["epoch"]))
+            self.end(trial, *self.outcome(result["epoch"]))
 
-    def verdict(self, epoch: int) -> Verdict:
+    def outcome(self, epoch: int) -> Outcome:
         """How a trial ended that did not fail and is over after an epoch."""
         if epoch < self.study.budget.epochs:
             return "stopped", f"ASHA after epoch {epoch}"
@@ -260,6 +260,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
                 self.checkpoints.drop_file(rival.trial_id, LAST)
         if best is entry and self.checkpoints.has(best.trial_id, "best"):
             self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
+            best = self.ledger.entry(best.trial_id)  # which knows it now: no phase need ask again
         self.best = best
 
     @guarded

@@ -24,7 +24,7 @@ from search.space import Point
 
 State = Literal["running", "completed", "stopped", "failed"]
 
-Verdict = tuple[State, str]
+Outcome = tuple[State, str]
 """How a trial ended, and the reason."""
 
 
@@ -178,9 +178,9 @@ class Ledger:
         trial_id: str,
         figures: dict[str, Any],
         devices: float,
-        verdict: Verdict | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
-        """An epoch has ended, and the trial with it where there is a verdict.
+        """An epoch has ended, and the trial with it where there is an outcome.
 
         The same epoch told twice counts once.
         """
@@ -189,8 +189,8 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(row.on_conflict_do_nothing())
             self.spend(connection, trial_id, figures.get("elapsed", 0.0), devices)
-            if verdict is not None:
-                self.settle(connection, trial_id, verdict)
+            if outcome is not None:
+                self.settle(connection, trial_id, outcome)
         self.save_copy()
 
     def end(self, trial_id: str, state: State, elapsed: float, devices: float, reason: str) -> None:
@@ -200,9 +200,9 @@ class Ledger:
             self.settle(connection, trial_id, (state, reason))
         self.save_copy()
 
-    def settle(self, connection: Connection, trial_id: str, verdict: Verdict) -> None:
+    def settle(self, connection: Connection, trial_id: str, outcome: Outcome) -> None:
         """A trial is over."""
-        state, reason = verdict
+        state, reason = outcome
         row = TRIALS.update().where(self.mine(trial_id))
         connection.execute(row.values(state=state, reason=reason, ended=time.time()))
 

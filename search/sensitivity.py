@@ -36,9 +36,14 @@ def on_curves(study: Study, entries: Sequence[Entry], best: Entry) -> list[Entry
     ]
 
 
+def along(entries: Sequence[Entry], best: Point, name: str) -> list[Entry]:
+    """Runs that differ from the incumbent in one setting at most."""
+    return [e for e in entries if changed(e.point, best) <= {name}]
+
+
 def runs_of(entries: Sequence[Entry], best: Point, name: str) -> list[Run]:
-    """Runs that differ from the incumbent in one setting at most, by value and seed."""
-    runs = [as_run(e, e.point[name]) for e in entries if changed(e.point, best) <= {name}]
+    """The same as a curve holds them, by value and seed."""
+    runs = [as_run(e, e.point[name]) for e in along(entries, best, name)]
     return sorted(runs, key=lambda run: (in_order(run.value), run.seed))
 
 
@@ -61,9 +66,8 @@ def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
 
     Scores alone cannot tell, as few tweets give many runs the same one; the training loss can.
     """
-    runs = [e for e in entries if changed(e.point, best) <= {name}]
     figures: dict[int, dict[Value, tuple[Any, ...]]] = {}
-    for run in runs:
+    for run in along(entries, best, name):
         trace = tuple((report.get("train_loss"), report["value"]) for report in run.reports)
         if not trace or None in trace[0]:
             return False

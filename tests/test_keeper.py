@@ -94,6 +94,12 @@ def test_a_best_model_that_a_killed_process_left_untold_is_told(tune: Tune) -> N
     again.board.close()
 
 
+def test_the_best_model_is_looked_for_once_and_not_at_every_phase(tune: Tune) -> None:
+    tune.train("a", 0.6)
+    assert tune.keeper.best is not None
+    assert tune.keeper.best.checkpoint == "trials/a/best"
+
+
 def test_seconds_count_once_and_per_device(tune: Tune) -> None:
     tune.train("a", 0.6)
     entry = tune.entry("a")
