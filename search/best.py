@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.plan import CONFIRM
 from search.study import Study
 

@@ -12,9 +12,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from search.comparison import draw_interaction, draw_ranking
 from search.drawing import draw_curve, draw_overview
+from search.entry import Entry
 from search.findings import Curve, Findings
 from search.hparams import SCORE, experiment, session
-from search.ledger import Entry
 from search.space import Space, Whole, short
 from search.tables import escaped, markdown, origin, values
 from search.wording import headline, reading, title

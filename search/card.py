@@ -9,9 +9,9 @@ from muse.config import MuseConfig
 from muse.evaluate import trivial_score
 from muse.tensors import Tensors
 from search.best import read_best
-from search.folder import provenance_of
+from search.entry import Entry
 from search.inference import Spread
-from search.ledger import Entry
+from search.stored import provenance_of
 from search.study import Study
 from search.tables import atomically, markdown
 from search.view import number

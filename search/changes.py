@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from muse.errors import UserError
-from search.folder import Stored, describe
 from search.provenance import occasion
+from search.stored import Stored, describe
 from search.study import Study
 
 FREE = ("name", "budget.trials", "resources.", "samples", "sensitivity.", "compare.seeds")

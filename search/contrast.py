@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from search.entry import Entry
 from search.inference import CONFIDENCE, Spread
-from search.ledger import Entry
 from search.plan import COMPARE, compared
 from search.space import Point
 from search.study import Study

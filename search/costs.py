@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.ledger import Entry
+from search.entry import Entry
 
 
 @dataclass(frozen=True)

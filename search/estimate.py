@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from math import ceil
 from statistics import mean
 
-from search.ledger import Entry
-from search.study import Curves, Study
+from search.entry import Entry
+from search.sections import Curves
+from search.study import Study
 
 
 @dataclass(frozen=True)

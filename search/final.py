@@ -11,8 +11,8 @@ from muse.errors import UserError
 from search.best import final_part, put_model, write_best
 from search.bucket import at_hand
 from search.cluster import Cluster, whole_gpus
+from search.entry import Entry
 from search.launch import tune_phase
-from search.ledger import Entry
 from search.plan import FINAL, incumbent
 from search.searcher import Listed, Proposal
 from search.study import Study

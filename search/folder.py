@@ -7,35 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 from uuid import uuid4
-
-import yaml
-from pydantic import ValidationError
-from sqlalchemy.engine import make_url
 
 from muse.errors import UserError
 from search.copies import check, take_copy
 from search.ledger import Address, Ledger
 from search.prior import Prior
-from search.problems import one_line
 from search.provenance import provenance
 from search.schema import read_url, sqlite_file
+from search.stored import Stored, address, describe, write_about
 from search.study import Study
-
-
-def address(root: Path, kept: dict[str, str]) -> Address:
-    """Where the ledger of a study is.
-
-    Args:
-        root: the study's folder.
-        kept: `ledger` of study.yaml: the study's key, and a URL unless it is in the folder.
-    """
-    inside = root / "ledger.db"
-    if "url" not in kept:
-        return Address(make_url(f"sqlite:///{inside}"), kept["study"])
-    url = read_url(kept["url"])
-    return Address(url, kept["study"], inside if sqlite_file(url) else None)
 
 
 @dataclass(frozen=True)
@@ -114,15 +96,6 @@ def hold(root: Path) -> IO[str]:
     return lock
 
 
-def describe(study: Study) -> dict[str, Any]:
-    """The study, all settings of a trial, and what its value is."""
-    return {
-        "study": study.model_dump(mode="json"),
-        "settings": study.base.model_dump(mode="json"),
-        "value": f"best {study.base.metric} over a trial's epochs; it chooses the checkpoint too",
-    }
-
-
 @dataclass(frozen=True)
 class Places:
     """Where a study is kept beside its folder."""
@@ -173,71 +146,6 @@ def new_folder(
     }
     write_about(root, about)
     return place
-
-
-def provenance_of(root: Path) -> dict[str, Any]:
-    """Where the figures of a study come from, as its `study.yaml` says."""
-    about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-    found: dict[str, Any] = {**about["provenance"], "metric rule": about["value"]}
-    return found
-
-
-def write_about(root: Path, about: dict[str, Any]) -> None:
-    """Write `study.yaml`; a kill leaves the one before.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    new, file = root / ".study.yaml.new", root / "study.yaml"
-    try:
-        text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be written ({error.strerror}).") from error
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a study's folder says of it."""
-
-    study: Study
-    ledger: Address
-    priors: list[Prior]
-    storage: str
-    """Address of its twin in a bucket, if it has one."""
-
-    latest: dict[str, Any]
-    """Code and data of the process that worked on it last."""
-
-    about: dict[str, Any]
-    """All of `study.yaml`."""
-
-
-def stored(root: Path) -> Stored:
-    """Read a study's folder.
-
-    Raises:
-        UserError: there is none, or it is not readable.
-    """
-    file = root / "study.yaml"
-    if not file.is_file():
-        raise UserError(f"{root}: no study to resume here; leave --resume out to start one.")
-    try:
-        about = yaml.safe_load(file.read_text(encoding="utf-8"))
-        kept = about.get("ledger", {"study": ""})
-        latest = [about["provenance"], *about.get("resumed", [])][-1]
-        priors = [Prior.model_validate(prior) for prior in about.get("warm_start", [])]
-        study = Study.model_validate(about["study"])
-        latest["data_hash"]  # an older one than what this tool writes has none
-        storage = about.get("storage", "")
-        return Stored(study, address(root, kept), priors, storage, latest, about)
-    except ValidationError as error:
-        raise UserError(one_line(error, Study, str(file))) from error
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not written by this tool; restore it from a copy.") from error
 
 
 def check_owner(root: Path, *more: Path) -> None:

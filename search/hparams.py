@@ -12,7 +12,7 @@ from typing import Any
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.space import Knob, Point, Range, Space, Value, Whole, short
 from search.wording import metric_name, title
 

@@ -25,8 +25,8 @@ from optuna.importance import (
 )
 from optuna.trial import FrozenTrial, create_trial
 
+from search.entry import Entry
 from search.findings import Curve, Importance
-from search.ledger import Entry
 from search.space import Choice, Knob, Range, Value, within
 from search.study import Study
 

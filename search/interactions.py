@@ -6,9 +6,9 @@ from statistics import mean
 
 from scipy import stats
 
+from search.entry import Entry
 from search.findings import Interaction, Run
 from search.inference import CONFIDENCE, scores_by_seed
-from search.ledger import Entry
 from search.space import Point, Value
 
 Pair = tuple[Value, Value]

@@ -16,7 +16,8 @@ from muse.errors import UserError
 from search.abroad import Abroad
 from search.board import Board
 from search.bucket import Checkpoints
-from search.ledger import Entry, Ledger, Outcome, State, Word
+from search.entry import Entry, Outcome, State, Word
+from search.ledger import Ledger
 from search.mirror import Mirror
 from search.plan import COMPARE
 from search.scheduler import rungs

@@ -20,7 +20,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from muse.errors import UserError
-from search.ledger import Entry
+from search.entry import Entry
 from search.prior import Prior
 from search.searcher import STATES, frozen, frozen_prior
 from search.study import Study

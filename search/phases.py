@@ -20,7 +20,6 @@ from search.contrast_report import FOLDER, show_contrast, write_contrast
 from search.contrast_report import headline as contrast_headline
 from search.costs import cost, phase_costs
 from search.final import final
-from search.folder import provenance_of
 from search.keeper import best_of
 from search.launch import tune_phase
 from search.mirror import Mirror
@@ -42,6 +41,7 @@ from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
 from search.settle import settled_plan
+from search.stored import provenance_of
 from search.view import clock
 from search.wording import headline, metric_name
 from search.work import Work

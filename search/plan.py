@@ -12,10 +12,11 @@ from statistics import mean
 
 from muse.config import Frozen
 from muse.errors import UserError
-from search.ledger import Entry
+from search.entry import Entry
 from search.searcher import Proposal
+from search.sections import MOST_SEEDS, Curves
 from search.space import Choice, Knob, Point, Range, Value, short, within
-from search.study import MOST_SEEDS, Curves, Study
+from search.study import Study
 
 CONFIRM, SENSITIVITY, COMPARE, FINAL = "confirm", "sensitivity", "compare", "final"
 MOST_WHOLE = 11

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.study import Study
 
 

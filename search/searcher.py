@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.prior import Prior
 from search.space import Point, suggest, within
 from search.study import Study

@@ -9,11 +9,11 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+from search.entry import Entry
 from search.findings import Curve, Findings, Run
 from search.importance import both, disagreements
 from search.inference import levels, noise_floor
 from search.interactions import as_run, changed, in_order, interaction
-from search.ledger import Entry
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
 from search.space import Point, Value, within
 from search.study import Study

@@ -3,10 +3,10 @@
 import yaml
 
 from muse.errors import UserError
+from search.entry import Entry
 from search.estimate import Estimate, estimate, smaller
-from search.ledger import Entry
 from search.plan import Plan, run_count
-from search.study import Curves
+from search.sections import Curves
 from search.view import clock
 from search.work import Work
 

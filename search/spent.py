@@ -5,10 +5,11 @@ from pathlib import Path
 from muse.errors import UserError
 from search.copies import save_copy
 from search.costs import PhaseCost, phase_costs
-from search.folder import address, stored
-from search.ledger import Address, Entry, Ledger
+from search.entry import Entry
+from search.ledger import Address, Ledger
 from search.schema import sqlite_file
 from search.scratch import scratch
+from search.stored import address, stored
 from search.view import clock
 
 

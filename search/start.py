@@ -13,20 +13,14 @@ from search.abroad import Abroad, bring_back, check_free
 from search.best import read_best
 from search.board import VIEW
 from search.changes import changes, check_comparable, history
-from search.folder import (
-    Places,
-    StudyFolder,
-    check_owner,
-    new_folder,
-    old_folder,
-    stored,
-    write_about,
-)
+from search.entry import Word
+from search.folder import Places, StudyFolder, check_owner, new_folder, old_folder
 from search.keeper import Keeper
-from search.ledger import Ledger, Word
+from search.ledger import Ledger
 from search.phases import run_phases
 from search.preview import hours, told_counts
 from search.settle import ASK_ABOVE_HOURS
+from search.stored import stored, write_about
 from search.study import Study
 from search.view import View, clock, settings
 from search.warm_start import read_priors

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.space import SEVEN, Point, short
 
 HEAD = ("trial_id", "phase", "state", "seed")

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.space import Point, short
 
 LAST = 6

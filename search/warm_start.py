@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from muse.errors import UserError
-from search.folder import stored
-from search.ledger import Entry, Ledger
+from search.entry import Entry
+from search.ledger import Ledger
 from search.prior import Known, Prior
 from search.searcher import distributions
 from search.space import Choice, Knob
+from search.stored import stored
 from search.study import Study
 
 

@@ -9,9 +9,10 @@ from typing import Self
 from muse.tensors import Tensors
 from search.bucket import remove
 from search.cluster import PATIENCE, Cluster
+from search.entry import Entry
 from search.folder import StudyFolder
 from search.keeper import Keeper
-from search.ledger import Entry, Ledger
+from search.ledger import Ledger
 from search.study import Study
 from search.trial import drive
 from search.view import View

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
+from search.entry import Entry
 from search.keeper import Keeper
-from search.ledger import Entry, Ledger
+from search.ledger import Ledger
 from search.searcher import Proposal
 from search.study import Study
 from search.view import View

@@ -17,10 +17,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console
 
+from search.entry import Entry
 from search.findings import Findings
 from search.keeper import Keeper
 from search.launch import tune_phase
-from search.ledger import Entry, Ledger
+from search.ledger import Ledger
 from search.plan import CONFIRM, SENSITIVITY, confirmation, incumbent, sweep
 from search.quiet import be_quiet
 from search.scheduler import build_scheduler

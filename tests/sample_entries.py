@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.searcher import Proposal
 from search.study import Study
 

@@ -10,8 +10,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console
 
+from search.entry import Entry
 from search.keeper import Keeper
-from search.ledger import Entry, Ledger
+from search.ledger import Ledger
 from search.mirror import Mirror
 from search.prior import Prior
 from search.scheduler import build_scheduler

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from search.board import Board
-from search.ledger import Entry
+from search.entry import Entry
 from search.space import Choice, Range, Space, Whole
 
 POINT = {"cross.theta": 0.25, "cross.mu": 1, "train.precision": "auto"}

@@ -14,7 +14,7 @@ from muse.tensors import Tensors
 from muse.train import build_model
 from search.best import store
 from search.card import between, card, write_card
-from search.folder import write_about
+from search.stored import write_about
 
 PROVENANCE = {"revision": "0a1b2c3", "uncommitted_changes": True, "versions": {"torch": "2"}}
 FINAL = sample_entry("final-search-0003", 0.75, phase="final")

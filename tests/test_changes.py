@@ -9,8 +9,9 @@ import yaml
 from muse.errors import UserError
 from search import provenance as source
 from search.changes import changes, check_comparable, differences, history
-from search.folder import new_folder, stored, write_about
+from search.folder import new_folder
 from search.provenance import code_hash, occasion
+from search.stored import stored, write_about
 from search.study import Study
 
 FIELDS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from sample_entries import sample_entry
 from scipy import stats
 
 from search.contrast import Contrast, Variant, against_first, contrast, mean_score
-from search.ledger import Entry
+from search.entry import Entry
 from search.plan import COMPARE, compared
 from search.study import Study
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from search.costs import PhaseCost, phase_costs
-from search.ledger import Entry
+from search.entry import Entry
 
 
 def entry(phase: str, state: Any, epochs: int, seconds: float) -> Entry:

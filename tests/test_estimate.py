@@ -6,7 +6,7 @@ import pytest
 from sample_entries import sample_entry, sample_study
 
 from search.estimate import estimate, smaller
-from search.study import Curves
+from search.sections import Curves
 
 STUDY = sample_study(budget={"trials": 4, "epochs": 6}, resources={"price_per_hour": 3.0})
 ENTRIES = [

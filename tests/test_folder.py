@@ -12,18 +12,11 @@ import pytest
 import yaml
 
 from muse.errors import UserError
-from search.folder import (
-    Places,
-    check_owner,
-    hold,
-    new_folder,
-    old_folder,
-    stored,
-    write_about,
-)
+from search.folder import Places, check_owner, hold, new_folder, old_folder
 from search.ledger import Ledger
 from search.prior import Known, Prior
 from search.schema import sqlite_file
+from search.stored import stored, write_about
 from search.study import Study
 
 HOLDER = """

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sample_findings import curve_of
 
+from search.entry import Entry
 from search.findings import Importance
 from search.importance import (
     LEAST_TRIALS,
@@ -17,7 +18,6 @@ from search.importance import (
     importances,
     ped_anova,
 )
-from search.ledger import Entry
 from search.study import Study
 
 SPACE = {

@@ -7,8 +7,8 @@ import pytest
 from sample_entries import POINT, sample_entry
 from scipy import stats
 
+from search.entry import Entry
 from search.interactions import changed, contrast, interaction
-from search.ledger import Entry
 
 PAIR = ("cross.theta", "loss.alpha")
 THETA, ALPHA = POINT["cross.theta"], POINT["loss.alpha"]

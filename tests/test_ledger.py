@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from search.ledger import Address, Entry, Ledger, Word
+from search.entry import Entry, Word
+from search.ledger import Address, Ledger
 from search.schema import TRIALS, read_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}

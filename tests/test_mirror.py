@@ -11,7 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from small_search import SmallSearch
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.prior import Known, Prior
 from search.space import Point
 from search.study import Study

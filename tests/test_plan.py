@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sample_entries import BEST, POINT, SPACE, sample_entry, sample_study, trained
 
 from muse.errors import UserError
-from search.ledger import Entry
+from search.entry import Entry
 from search.plan import (
     CONFIRM,
     candidates,

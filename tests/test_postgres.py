@@ -8,9 +8,11 @@ import pytest
 from postgres_server import LACKING, Server, postgres_server
 
 from muse.errors import UserError
-from search.folder import Places, new_folder, old_folder, stored
-from search.ledger import Address, Ledger, Word
+from search.entry import Word
+from search.folder import Places, new_folder, old_folder
+from search.ledger import Address, Ledger
 from search.schema import read_url
+from search.stored import stored
 from search.study import Study
 
 pytestmark = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.scheduler import Asha, build_scheduler
 from search.scheduler import rungs as epochs_of_rungs
 from search.study import Study

@@ -8,7 +8,8 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from search.ledger import Entry, Ledger
+from search.entry import Entry
+from search.ledger import Ledger
 from search.searcher import Listed, Proposal, Truthful, build_optuna
 from search.study import Study
 

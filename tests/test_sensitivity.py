@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sample_entries import BEST, POINT, SPACE, sample_entry, sample_study, trained
 
+from search.entry import Entry
 from search.findings import Curve, Findings
-from search.ledger import Entry
 from search.plan import CONFIRM, SENSITIVITY, confirmation, corners, curve_seeds, sweep
 from search.sensitivity import findings
 from search.space import Whole

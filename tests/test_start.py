@@ -10,9 +10,9 @@ from PIL import Image
 
 from search import start
 from search.cli import main
-from search.folder import stored
 from search.ledger import Ledger
 from search.schema import sqlite_file
+from search.stored import stored
 from search.study import Study
 
 EXPERIMENT = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.table import write_csv
 
 DONE = Entry(

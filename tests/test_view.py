@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from search.ledger import Entry
+from search.entry import Entry
 from search.view import LAST, View, clock, settings
 
 POINT = {"cross.theta": 0.123456, "cross.mu": 1, "train.precision": "auto"}

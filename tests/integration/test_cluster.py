@@ -18,9 +18,10 @@ from ray.util.placement_group import placement_group_table
 from rich.console import Console
 
 from search.cluster import Cluster
+from search.entry import Entry
 from search.keeper import Keeper
 from search.launch import tune_phase
-from search.ledger import Entry, Ledger
+from search.ledger import Ledger
 from search.quiet import be_quiet
 from search.scheduler import build_scheduler
 from search.searcher import Begin, Proposal, Truthful

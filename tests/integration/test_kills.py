@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from search.ledger import Entry, Ledger
+from search.entry import Entry
+from search.ledger import Ledger
 from search.scheduler import build_scheduler
 from search.searcher import Proposal, Truthful
 from search.start import settle
