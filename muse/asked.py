@@ -4,16 +4,13 @@ A mistake in one of them is told with it; the others are labelled all the same.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from muse.corpora.files import read_utf8
+from muse.corpora.files import pictures_in, read_utf8
 from muse.errors import UserError
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-"""Endings of a picture beside `<id>.txt`, the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +19,18 @@ class Asked:
 
     id: str
     text: str = ""
+    words: tuple[str, ...] = ()
+    """Of the text, joined by blanks in it; empty where it came as one."""
+
     image: Path | None = None
     """None: a blank picture is shown."""
 
     error: str = ""
+
+
+def sayable(name: str) -> str:
+    """The same with a question mark for what UTF-8 does not know."""
+    return name.encode(errors="replace").decode()
 
 
 def checked(asked: Asked) -> Asked:
@@ -52,22 +57,23 @@ def asked_in_folder(folder: Path) -> list[Asked]:
     if {"train.txt", "valid.txt"} <= {text.name for text in texts}:
         own = f" of its tweets, {folder}/data" if (folder / "data").is_dir() else " of <id>.txt"
         raise UserError(f"{folder}: is a corpus; give the folder{own}.")
-    beside = {file.name: file for file in folder.iterdir()}
-    return [read_file(text, beside) for text in texts]
+    pictures = pictures_in(folder)
+    return [read_file(text, pictures.get(text.stem)) for text in texts]
 
 
-def read_file(text: Path, beside: dict[str, Path]) -> Asked:
+def read_file(text: Path, image: Path | None) -> Asked:
     """One tweet of a folder."""
-    pictures = (beside.get(text.stem + ending) for ending in PICTURES)
-    image = next((picture for picture in pictures if picture is not None), None)
+    name = sayable(text.stem)
     try:
-        return checked(Asked(text.stem, read_utf8(text), image))
+        return checked(Asked(name, read_utf8(text), image=image))
     except UserError as error:
-        return Asked(text.stem, error=str(error))
+        return Asked(name, error=str(error))
 
 
 def asked_in_lines(lines: Iterable[bytes], source: str, folder: Path) -> list[Asked]:
     """Each line `{"text": ..., "image": ..., "id": ...}`; the last two may be left out.
+
+    The text may come as a list of its words.
 
     Args:
         lines: UTF-8; empty ones are passed over.
@@ -91,10 +97,18 @@ def read_line(line: bytes, name: str, folder: Path) -> Asked:
         reason = str(error).partition("\n")[0]
         return Asked(name, error=f'is no JSON ({reason}); give {{"text": "..."}}.')
     given = told if isinstance(told, dict) else {}
-    own = str(name if given.get("id") is None else given["id"]).encode(errors="replace").decode()
-    if not isinstance(given.get("text"), str):
-        return Asked(own, error='has no text; give {"text": "..."}.')
+    own = sayable(str(name if given.get("id") is None else given["id"]))
+    text: Any = given.get("text")
+    words = tuple(text) if isinstance(text, list) else ()
+    if not isinstance(text, str) and not are_words(words):
+        return Asked(own, error='has no text; give {"text": "..."}, or its words as a list.')
     image = given.get("image")
     if image is not None and not isinstance(image, str):
         return Asked(own, error="image: is no path; give a file's, or leave it out.")
-    return checked(Asked(own, given["text"], folder / image if image else None))
+    place = folder / image if image else None
+    return checked(Asked(own, " ".join(words) or text, words, place))
+
+
+def are_words(words: Sequence[Any]) -> bool:
+    """Whether a list holds words, none of them empty."""
+    return bool(words) and all(isinstance(word, str) and word.strip() for word in words)

@@ -64,7 +64,8 @@ class Losses:
     """L_task: nats per tweet."""
 
     caption: Tensor
-    """L_it, image captioning: nats per token; 0 where alpha is 0."""
+    """L_it, image captioning: nats per sub-word, and lambda times what was overlooked of the
+    picture; 0 where alpha is 0."""
 
     image: Tensor
     """L_ti, text-to-image generation: bits per dimension; 0 where beta is 0."""

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -168,9 +169,12 @@ def clear_halves(folder: Path) -> None:
 
 
 def load_last(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The state to go on from, or None where a run starts anew: one of another version is none."""
+    """The state to go on from, or None where a run starts anew.
+
+    One of another version is none, and so is one that a power cut left half on the disk.
+    """
     file = folder / LAST
-    if not file.exists():
+    if not (file.exists() and is_zipfile(file)):
         return None
     state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     return state if state.pop("format", None) == FORMAT else None

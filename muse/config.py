@@ -274,7 +274,7 @@ class TrainConfig(Frozen):
     """Before the last layer."""
 
     weight_decay: NonNegativeFloat = 0.01
-    """AdamW's, on all but biases and normalisation."""
+    """AdamW's, on matrices: not on biases, normalisation and cls."""
 
     warmup: Share = 0.1
     """Share of the steps in which the learning rate rises, before it falls linearly to 0."""
@@ -291,7 +291,7 @@ class TrainConfig(Frozen):
     compile: bool = True
     """In recorded steps, let torch.compile make kernels of chains of elementwise operations."""
 
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of weights, order, dropout and noise."""
 
     metric: Metric | None = None
@@ -330,6 +330,17 @@ class MuseConfig(Frozen):
             raise ValueError(
                 f"fusion.kind=text with loss.alpha={self.loss.alpha}, loss.beta={self.loss.beta}: "
                 "without a picture there is none to describe or paint; set both to 0."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def picture_larger_than_a_cell(self) -> Self:
+        side, stages = self.data.image_size, self.image.stages
+        if side <= 2 ** (stages + 1) and self.image.frozen_stages < stages:
+            raise ValueError(
+                f"data.image_size={side}, image.stages={stages}: the last stage would see a single "
+                f"cell, and could not normalise a batch of one picture; at least "
+                f"{2 ** (stages + 1) + 1} pixels, or fewer stages."
             )
         return self
 

@@ -22,18 +22,21 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def build_text_model(config: TextConfig, vocabulary: int) -> PreTrainedModel:
+def build_text_model(config: TextConfig, vocabulary: int, longest: int = 0) -> PreTrainedModel:
     """Load the pretrained BERT, or make the small random one of the configuration.
 
     Args:
         config: which text encoder.
-        vocabulary: sub-words of the tokeniser; only without weights.
+        vocabulary: sub-words of the tokeniser.
+        longest: sub-words of the longest text it will get, with [CLS] and [SEP].
 
     Raises:
-        UserError: the weights cannot be had.
+        UserError: the weights cannot be had, or do not know so many sub-words or places.
     """
     if config.weights is not None:
-        return deepcopy(pristine(text_source(config.weights)))
+        model = deepcopy(pristine(text_source(config.weights)))
+        check_sizes(config.weights, model, vocabulary, longest)
+        return model
     return BertModel(
         BertConfig(
             vocab_size=vocabulary,
@@ -44,6 +47,22 @@ def build_text_model(config: TextConfig, vocabulary: int) -> PreTrainedModel:
             max_position_embeddings=512,
         )
     )
+
+
+def check_sizes(weights: str, model: PreTrainedModel, vocabulary: int, longest: int) -> None:
+    """Refuse a text encoder that would meet what it has no embedding for, perhaps epochs later."""
+    words = model.config.vocab_size
+    if words < vocabulary:
+        raise UserError(
+            f"text.weights: '{weights}' knows {words} sub-words, but its tokeniser makes "
+            f"{vocabulary}; give a folder whose model and tokeniser belong together."
+        )
+    places = getattr(model.config, "max_position_embeddings", longest)
+    if places < longest:
+        raise UserError(
+            f"data.text_tokens: {longest} is more than the {places} sub-words that "
+            f"'{weights}' can read; set it to {places} or less."
+        )
 
 
 @lru_cache(maxsize=1)  # all trials of a study start from the same one

@@ -55,13 +55,16 @@ def evaluate(model: Muse, split: Split, config: MuseConfig, worker: Worker) -> d
     if config.task == "msa":
         classes = [names[found[i][0]] for i in range(len(split))]
         return {**class_scores(split.targets, classes), "loss": loss}
-    # A word that was cut off has no prediction: it counts as outside every entity.
     tags = [
-        [names[k] for k in found[i][0]] + ["O"] * (len(gold) - len(found[i][0]))
-        for i, gold in enumerate(split.targets)
+        in_full([names[k] for k in found[i][0]], len(gold)) for i, gold in enumerate(split.targets)
     ]
     official = official_f1(split.targets, tags, split.pieces)
     return {**span_scores(split.targets, tags), "f1_official": official, "loss": loss}
+
+
+def in_full(found: list[str] | str, words: int) -> list[str]:
+    """A tag for each word, also those that were cut off: they count as outside; or one class."""
+    return [found] if isinstance(found, str) else found + ["O"] * (words - len(found))
 
 
 def trivial_score(tensors: Tensors, config: MuseConfig) -> float:

@@ -1,5 +1,8 @@
 """Label tweets with a trained model: entities or sentiment, as plain data.
 
+The model is shown what it was trained on: words as its corpus has them, and one stream only where
+`data.inputs` says so.
+
 Shapes: S sub-words, W words, H x H a picture's pixels, h x h those of its small copy.
 """
 
@@ -7,79 +10,106 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
-from seqeval.metrics.sequence_labeling import get_entities
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from muse.asked import Asked
 from muse.batch import Batch
-from muse.config import DataConfig, MuseConfig
+from muse.config import MuseConfig
 from muse.errors import UserError
 from muse.model import Muse
 from muse.pictures import THREADS, Pixels, blank, refusing_bombs, resize
-from muse.tokens import Encoded, encode, pad
+from muse.tensors import blanked, integers
+from muse.tokens import Encoded, encode, pad, special_tokens
+from muse.words import Span, entities, joined_spans, word_spans
 
 Shown = tuple[Pixels, Pixels] | str
 """A picture and its small copy, or why it cannot be shown."""
 
 NO_PICTURE = "no picture: a blank one was shown"
+ONLY_TEXT = "picture not looked at: the model was trained on texts alone"
+ONLY_PICTURE = "text not read: the model was trained on pictures alone"
 
 
-def entities(words: Sequence[str], tags: list[str]) -> list[dict[str, Any]]:
-    """Entities as their text, their type and the words they span, both ends included."""
-    return [
-        {"text": " ".join(words[start : end + 1]), "type": kind, "words": [start, end]}
-        for kind, start, end in get_entities(tags)
-    ]
+def looks(config: MuseConfig) -> bool:
+    """Whether a model sees pictures."""
+    return config.data.inputs != "text" and config.fusion.kind != "text"
 
 
-def picture_of(asked: Asked, data: DataConfig) -> Shown:
-    """A tweet's picture, the blank one where it has none."""
-    if asked.image is None:
-        return blank(data.image_size, data.small_image_size)
+def picture_of(asked: Asked, config: MuseConfig) -> Shown:
+    """A tweet's picture; the blank one where it has none, or the model sees none."""
+    sizes = (config.data.image_size, config.data.small_image_size)
+    if asked.image is None or not looks(config):
+        return blank(*sizes)
     try:
         if not asked.image.is_file():
             return f"image: no file '{asked.image}'; give a picture, or leave it out."
-        return resize(asked.image, data.image_size, data.small_image_size)
+        return resize(asked.image, *sizes)
     except (UserError, OSError) as error:
         return f"image: {error}"
 
 
-def content(asked: Asked, config: MuseConfig) -> tuple[str, ...]:
-    """A text as the corpora have it: for named entities split at blanks."""
-    words = asked.text.split()
-    return tuple(words) if config.task == "mner" else (" ".join(words),)
+def spans_of(asked: Asked, config: MuseConfig) -> list[Span]:
+    """The words of a tweet: those that it was given as, or by the rules of `muse.words`."""
+    if asked.words and config.task == "mner":
+        return joined_spans(asked.words)
+    return word_spans(asked.text, config)
 
 
-def batch_of(rows: Sequence[Encoded], shown: Sequence[tuple[Pixels, Pixels]], task: str) -> Batch:
+def batch_of(
+    rows: Sequence[Encoded],
+    shown: Sequence[tuple[Pixels, Pixels]],
+    config: MuseConfig,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Batch:
     """Encoded texts and their pictures as a batch without targets."""
-    lengths = torch.tensor([[len(row.ids)] for row in rows])
     kept = torch.tensor([[len(row.starts)] for row in rows])
-    ids = torch.from_numpy(pad([row.ids for row in rows])).long()
-    starts = torch.from_numpy(pad([row.starts for row in rows])).long()
+    starts = integers(pad([row.starts for row in rows]))
+    texts = {
+        "token_ids": pad([row.ids for row in rows]),
+        "lengths": np.array([len(row.ids) for row in rows], dtype=np.int32),
+        "picture": np.zeros(len(rows), dtype=np.int32),  # blanked by `picture_of`
+    }
+    texts = blanked(texts, config.task, special_tokens(tokenizer), config.data.inputs)
+    ids = integers(texts["token_ids"])
     return Batch(
         token_ids=ids,
-        is_token=torch.arange(ids.shape[1]) < lengths,
+        is_token=torch.arange(ids.shape[1]) < integers(texts["lengths"])[:, None],
         image=torch.stack([torch.tensor(large) for large, _ in shown]),
         small_image=torch.stack([torch.tensor(small) for _, small in shown]),
         word_starts=starts,
         is_word=torch.arange(starts.shape[1]) < kept,
-        target=torch.zeros_like(starts) if task == "mner" else torch.zeros(len(rows)).long(),
+        target=torch.zeros_like(starts) if config.task == "mner" else torch.zeros(len(rows)).long(),
     )
 
 
 @torch.no_grad()
-def found_in(model: Muse, batch: Batch, texts: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
+def found_in(
+    model: Muse, batch: Batch, asked: Sequence[Asked], spans: Sequence[list[Span]]
+) -> list[dict[str, Any]]:
     """What the model finds: for mner `entities`, for msa `sentiment` and `probabilities`."""
     if model.config.task == "mner":
         tagged = model.predict(batch)
         return [
-            {"entities": entities(words, list(tags))}
-            for words, tags in zip(texts, tagged, strict=True)
+            {"entities": told_entities(one, words, list(tags))}
+            for one, words, tags in zip(asked, spans, tagged, strict=True)
         ]
     scores: Tensor = model.task_scores(batch)
     return [sentiment(shares, model.labels) for shares in scores.softmax(dim=1).tolist()]
+
+
+def told_entities(asked: Asked, spans: list[Span], tags: list[str]) -> list[dict[str, Any]]:
+    """Entities, and where they are in what was given: `words`, or `characters` of a text.
+
+    The first and the last word; the first character and the one after the last, as Python slices.
+    """
+    return [
+        {"text": one.text, "type": one.type}
+        | ({"words": list(one.words)} if asked.words else {"characters": list(one.characters)})
+        for one in entities(asked.text, spans, tags)
+    ]
 
 
 def sentiment(shares: list[float], labels: Sequence[str]) -> dict[str, Any]:
@@ -89,14 +119,22 @@ def sentiment(shares: list[float], labels: Sequence[str]) -> dict[str, Any]:
     return {"sentiment": labels[best], "probabilities": chances}
 
 
-def notes(asked: Asked, row: Encoded, config: MuseConfig) -> dict[str, list[str]]:
+def notes(asked: Asked, row: Encoded, spans: list[Span], config: MuseConfig) -> list[str]:
     """What the model was not shown."""
-    told = [] if asked.image else [NO_PICTURE]
-    if row.cut:
+    told = []
+    if not looks(config):
+        told += [ONLY_TEXT] if asked.image else []
+    elif not asked.image:
+        told.append(NO_PICTURE)
+    if config.data.inputs == "image":
+        told.append(ONLY_PICTURE)
+    elif row.cut and config.task == "mner":
+        told.append(f"text cut: the first {len(row.starts)} of {len(spans)} words were read")
+    elif row.cut:
+        inner = len(row.ids) - 2  # [CLS] and [SEP] are no part of the text
         words = len(asked.text.split())
-        read = f"{len(row.starts)} words" if config.task == "mner" else f"{len(row.ids)} sub-words"
-        told.append(f"text cut: the first {read} were read, of {words} words")
-    return {"notes": told} if told else {}
+        told.append(f"text cut: the first {inner} sub-words were read, of {words} words")
+    return told
 
 
 def label(
@@ -106,24 +144,42 @@ def label(
     pool: ThreadPoolExecutor,
 ) -> list[dict[str, Any]]:
     """What the model finds in some tweets at once, or each one's `error`."""
-    config = model.config
-    errors = {place: one.error for place, one in enumerate(asked) if one.error}
-    sound = [place for place in range(len(asked)) if place not in errors]
-    shown = dict(
-        zip(sound, pool.map(lambda k: picture_of(asked[k], config.data), sound), strict=True)
-    )
-    errors |= {place: reason for place, reason in shown.items() if isinstance(reason, str)}
-    pictures = {place: pair for place, pair in shown.items() if not isinstance(pair, str)}
-    answers = {place: {"error": reason} for place, reason in errors.items()}
+    answers = {place: {"error": one.error} for place, one in enumerate(asked) if one.error}
+    sound = [place for place in range(len(asked)) if place not in answers]
+    shown = pool.map(lambda place: picture_of(asked[place], model.config), sound)
+    pictures: dict[int, tuple[Pixels, Pixels]] = {}
+    for place, what in zip(sound, shown, strict=True):
+        if isinstance(what, str):
+            answers[place] = {"error": what}
+        else:
+            pictures[place] = what
     if pictures:
-        texts = [content(asked[place], config) for place in pictures]
-        rows = encode(texts, config.task, tokenizer, config.data.text_tokens)
-        device = next(model.parameters()).device
-        batch = batch_of(rows, list(pictures.values()), config.task).to(device)
-        found = found_in(model, batch, texts)
-        for place, row, what in zip(pictures, rows, found, strict=True):
-            answers[place] = what | notes(asked[place], row, config)
+        some = [asked[place] for place in pictures]
+        found = label_sound(model, tokenizer, some, list(pictures.values()))
+        answers |= dict(zip(pictures, found, strict=True))
     return [answers[place] for place in range(len(asked))]
+
+
+def label_sound(
+    model: Muse,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: Sequence[Asked],
+    pictures: Sequence[tuple[Pixels, Pixels]],
+) -> list[dict[str, Any]]:
+    """What the model finds in tweets without a mistake."""
+    config = model.config
+    spans = [spans_of(one, config) for one in asked]
+    texts = [
+        tuple(one.text[begin:end] for begin, end in some)
+        for one, some in zip(asked, spans, strict=True)
+    ]
+    rows = encode(texts, config.task, tokenizer, config.data.text_tokens)
+    batch = batch_of(rows, pictures, config, tokenizer)
+    found = found_in(model, batch.to(next(model.parameters()).device), asked, spans)
+    told = map(notes, asked, rows, spans, [config] * len(asked))
+    return [
+        {**what, "notes": some} if some else what for what, some in zip(found, told, strict=True)
+    ]
 
 
 def label_all(

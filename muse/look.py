@@ -19,8 +19,9 @@ from transformers import PreTrainedTokenizerBase
 from muse.batch import Batch
 from muse.cross_transformer import CrossLayer, CrossTransformer, Exchanged
 from muse.device import autocast, wants_bf16
+from muse.evaluate import in_full
 from muse.exchange import cls_weights
-from muse.mistakes import Floats, Subject, in_full, truth, words_of
+from muse.mistakes import Floats, Subject, truth, words_of
 from muse.model import Muse
 from muse.pictures import Pixels
 from muse.pixelcnn import PixelCNN

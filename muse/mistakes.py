@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from muse.device import Worker, autocast, wants_bf16
-from muse.evaluate import find
+from muse.evaluate import find, in_full
 from muse.heads import EntityHead
 from muse.model import Muse
 from muse.tensors import Split
@@ -87,11 +87,6 @@ def predictions(subject: Subject) -> dict[int, tuple[list[str], float]]:
         for k, (labels, _) in found.items()
     }
     return {k: (in_full(labels, len(split.targets[k])), found[k][1]) for k, labels in named.items()}
-
-
-def in_full(found: list[str] | str, words: int) -> list[str]:
-    """A tag for each word, also those that were cut off: they count as outside; or one class."""
-    return [found] if isinstance(found, str) else found + ["O"] * (words - len(found))
 
 
 def mistakes(subject: Subject, most: int) -> Mistakes:

@@ -4,6 +4,7 @@ Shapes: B batch, S sub-words, P image tokens, D width, K labels.
 """
 
 from collections.abc import Sequence
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,8 @@ from muse.cross_transformer import CrossTransformer
 from muse.encoders import ImageEncoder, TextEncoder
 from muse.heads import EntityHead, SentimentHead
 from muse.lanes import Lane
-from muse.logistic_mixture import bits_per_dim
+from muse.logistic_mixture import bits_per_dim, to_unit_range
 from muse.pixelcnn import PixelCNN
-
-NATS_PER_BIT = 0.6931471805599453
 
 
 def masked_mean(tokens: Tensor, is_token: Tensor) -> Tensor:
@@ -172,10 +171,10 @@ class Muse(nn.Module):
         if self.painter is None:
             return text.new_zeros(())
         condition = self.paint_condition(text, pooled, batch)
-        small = batch.small_image.float() / 127.5 - 1
+        small = to_unit_range(batch.small_image)
         bits = bits_per_dim(self.painter(small, condition), small)  # (B,)
         if self.config.parity.summed_losses:
-            return bits.sum() * (small.shape[1] * NATS_PER_BIT)  # nats over the pixels' number
+            return bits.sum() * (small.shape[1] * log(2))  # nats over the pixels' number
         return bits.mean()
 
     def paint_condition(self, text: Tensor, pooled: Tensor, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from muse.corpora.tweet import Picture
 from muse.errors import UserError
@@ -76,7 +76,7 @@ def collect(pictures: Sequence[Picture]) -> Gallery:
 
 
 def decode(picture: Path | Pixels) -> Image.Image:
-    """A whole picture in RGB.
+    """A whole picture in RGB, as a viewer shows it.
 
     Raises:
         UserError: the file is truncated, broken, no picture, or larger than Pillow deems safe.
@@ -85,13 +85,37 @@ def decode(picture: Path | Pixels) -> Image.Image:
         return Image.fromarray(picture)
     try:
         with Image.open(picture) as image:
-            return image.convert("RGB")
+            return in_rgb(upright(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{picture}: too many pixels; scale it below {limit()}.") from error
     except Exception as error:  # the decoders of broken files raise nearly anything
         raise UserError(
             f"{picture}: is a broken picture ({error}); replace or remove it."
         ) from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned as the camera noted; a note that is damaged is none."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # its readers raise nearly anything, too
+        return image
+
+
+def in_rgb(image: Image.Image) -> Image.Image:
+    """Eight bits of each colour, on white where the picture is transparent.
+
+    Raises:
+        ValueError: what is black and what white in it is not known.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError("its greys are no eight or sixteen bits")
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
+    return image.convert("RGB")
 
 
 @contextmanager

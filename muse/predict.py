@@ -6,6 +6,7 @@ python -m muse.predict results/quickstart/best tweets.jsonl    ({"text": "...", 
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import track
 
-from muse.asked import Asked, asked_in_folder, asked_in_lines, checked
+from muse.asked import Asked, asked_in_folder, asked_in_lines, checked, sayable
 from muse.errors import UserError
 
 
@@ -31,7 +32,7 @@ def read_asked(options: argparse.Namespace) -> list[Asked]:
     if (source is None) == (options.text is None):
         raise UserError("give --text, or a folder or a file of tweets; one of them.")
     if source is None:
-        return [checked(Asked("--text", options.text, options.image))]
+        return [checked(Asked("--text", options.text, image=options.image))]
     if options.image is not None:
         raise UserError("--image: belongs to --text; in a file each line names its picture.")
     if str(source) == "-":
@@ -131,12 +132,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:
-    """Where the lines go.
+    """Where the lines go, in UTF-8 wherever that is.
 
     Raises:
         UserError: the file cannot be written.
     """
     if options.output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         return sys.stdout
     try:
         file: TextIO = stack.enter_context(options.output.open("w", encoding="utf-8"))
@@ -148,8 +151,8 @@ def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:
 
 
 def write(found: dict[str, Any], lines: TextIO) -> None:
-    """One line of JSON."""
-    lines.write(json.dumps(found, ensure_ascii=False) + "\n")
+    """One line of JSON; a path in it may hold what UTF-8 does not know."""
+    lines.write(sayable(json.dumps(found, ensure_ascii=False)) + "\n")
 
 
 def progress(

@@ -22,7 +22,7 @@ from muse.errors import UserError
 from muse.pictures import Gallery, collect, write_pictures
 from muse.pretrained import build_tokenizer, load_tokenizer, save_tokenizer, text_source
 from muse.tensors import FORMAT, Tensors, open_tensors
-from muse.tokens import Encoded, Ints, encode, pad
+from muse.tokens import Encoded, Ints, encode, pad, special_tokens
 
 
 def prepare(config: MuseConfig) -> Tensors:
@@ -113,7 +113,7 @@ def write(
         "task": corpus.task,
         "labels": corpus.labels,
         "vocabulary": len(tokenizer),
-        "special": [tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id],
+        "special": special_tokens(tokenizer),
         "counts": counts,
     }
     (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

@@ -17,12 +17,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from muse.batch import Batch, moved_to
+from muse.config import Task
 from muse.errors import UserError
 from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
 from muse.pretrained import load_tokenizer
 from muse.tokens import Ints
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the content of the folder changes; part of the hash."""
 
 Inputs = Literal["both", "text", "image"]
@@ -197,25 +198,36 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
         ) from error
     splits = {
         name: Split(
-            folder / name, pixels=pixels, small_pixels=small, **blanked(some, about, inputs)
+            folder / name,
+            pixels=pixels,
+            small_pixels=small,
+            **blanked(some, about["task"], about["special"], inputs),
         )
         for name, some in arrays.items()
     }
     return Tensors(folder, tuple(about["labels"]), about["vocabulary"], about["counts"], splits)
 
 
-def blanked(arrays: dict[str, Ints], about: dict[str, Any], inputs: Inputs) -> dict[str, Ints]:
+def blanked(
+    arrays: dict[str, Ints], task: Task, special: Sequence[int], inputs: Inputs
+) -> dict[str, Ints]:
     """A split's arrays without the stream that is not to be seen.
 
     Without text an msa tweet is [CLS][SEP]; an mner tweet keeps its positions, all [MASK].
+
+    Args:
+        arrays: `token_ids`, `lengths` and `picture` at least.
+        task: of the corpus.
+        special: numbers of [CLS], [SEP] and [MASK].
+        inputs: what is to be seen.
     """
     if inputs == "text":
         return {**arrays, "picture": np.zeros_like(arrays["picture"])}
     if inputs == "both":
         return arrays
-    begin, end, mask = about["special"]
+    begin, end, mask = special
     ids, lengths = arrays["token_ids"], arrays["lengths"]
-    if about["task"] == "msa":
+    if task == "msa":
         empty = np.tile(np.array([begin, end], dtype=ids.dtype), (len(ids), 1))
         return {**arrays, "token_ids": empty, "lengths": np.full_like(lengths, 2)}
     place = np.arange(ids.shape[1])

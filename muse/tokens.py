@@ -78,6 +78,11 @@ def frame(pieces: list[list[int]], tokenizer: PreTrainedTokenizerBase, limit: in
     return Encoded(ids, first[first <= len(kept)].tolist(), len(flat) > len(kept))
 
 
+def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The numbers of [CLS], [SEP] and [MASK]."""
+    return [tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id]
+
+
 def pad(rows: Sequence[Sequence[int]], filler: int = 0) -> Ints:
     """Rows of different lengths as one array (N, longest)."""
     lengths = np.array([len(row) for row in rows])

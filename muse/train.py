@@ -33,7 +33,7 @@ class DivergedError(RuntimeError):
 def build_model(config: MuseConfig, tensors: Tensors) -> Muse:
     """A new model for a prepared corpus, its random weights drawn from `train.seed`."""
     torch.manual_seed(config.train.seed)
-    text_model = build_text_model(config.text, tensors.vocabulary)
+    text_model = build_text_model(config.text, tensors.vocabulary, config.data.text_tokens)
     return Muse(config, text_model, tensors.labels)
 
 
@@ -162,7 +162,8 @@ def train_one_epoch(run: Run, epoch: int) -> dict[str, float]:
 
     Returns:
         Means over steps and workers: train_loss, train_task (nats a tweet), train_caption (nats
-        a token), train_image (bits a dimension), gradient_norm.
+        a sub-word, and lambda times what was overlooked), train_image (bits a dimension),
+        gradient_norm.
 
     Raises:
         DivergedError: a loss is not finite.

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from muse.corpora.tweet import SENTIMENTS
-from muse.labelling import entities
 from muse.look import LayerSight, TweetSight
+from muse.words import entities, joined_spans
 from search.drawing import GREY, ORANGE
 
 PLAIN: dict[str, Any] = {"parse_math": False}
@@ -90,8 +90,8 @@ def in_words(words: Sequence[str], labels: Sequence[str]) -> str:
     """A tweet's entities with their types, or its class; words that were cut off are left out."""
     if labels[0] in SENTIMENTS:
         return labels[0]
-    found = entities(words, list(labels[: len(words)]))
-    return ", ".join(f"{one['text']} ({one['type']})" for one in found) or "no entity"
+    found = entities(" ".join(words), joined_spans(words), labels[: len(words)])
+    return ", ".join(f"{one.text} ({one.type})" for one in found) or "no entity"
 
 
 def draw_exchanged(axes: Axes, sight: TweetSight, layer: LayerSight) -> None:

@@ -4,11 +4,10 @@
 """
 
 from copy import deepcopy
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
-    NonNegativeInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -43,7 +42,7 @@ class Study(Frozen):
     metric: Metric | None = None
     """What is maximised; None: valid_f1 for mner, valid_accuracy for msa."""
 
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Of the proposals and of the search's training runs."""
 
     data: dict[str, Any] = Field(default={})

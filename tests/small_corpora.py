@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from muse.config import DataConfig, MuseConfig, TextConfig
+from muse.config import DataConfig, ImageConfig, MuseConfig, TextConfig
 from muse.tensors import Tensors
 
 TRAIN = """IMGID:1
@@ -34,6 +34,7 @@ def tagged(root: Path, **data: Any) -> MuseConfig:
         task="mner",
         data=DataConfig(name="twitter2015", root=root, **settings),
         text=TextConfig(weights=None),
+        image=ImageConfig(stages=1),
     )
 
 
@@ -50,6 +51,7 @@ def sentiments(tmp_path: Path, texts: list[str], **data: Any) -> MuseConfig:
         task="msa",
         data=DataConfig(name="mvsa_single", root=root, **settings),
         text=TextConfig(weights=None),
+        image=ImageConfig(stages=1),
     )
 
 

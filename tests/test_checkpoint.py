@@ -324,6 +324,15 @@ def test_a_state_of_another_version_is_not_gone_on_from(
     assert load_last(tmp_path, CPU) is None
 
 
+@pytest.mark.parametrize("kept", [0, 200])
+def test_a_state_that_is_half_on_the_disk_is_not_gone_on_from(tmp_path: Path, kept: int) -> None:
+    save_last(tmp_path, {"weights": torch.ones(200)})
+    file = tmp_path / LAST
+    file.write_bytes(file.read_bytes()[:kept])
+
+    assert load_last(tmp_path, CPU) is None
+
+
 def test_the_last_state_is_the_newest(tmp_path: Path) -> None:
     save_last(tmp_path, {"epoch": 1})
     save_last(tmp_path, {"epoch": 2, "weights": torch.ones(2)})

@@ -104,6 +104,17 @@ def test_the_metric_asked_for_is_used() -> None:
     assert config.metric == "valid_f1_official"
 
 
+@pytest.mark.parametrize(("side", "stages", "frozen"), [(33, 4, 1), (32, 4, 4), (32, 3, 1)])
+def test_the_last_stage_sees_more_than_a_cell(side: int, stages: int, frozen: int) -> None:
+    image = ImageConfig(stages=stages, frozen_stages=frozen)
+    MuseConfig(data=DataConfig(image_size=side), image=image)
+
+
+def test_a_picture_of_a_single_cell_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least 33 pixels, or fewer stages"):
+        MuseConfig(data=DataConfig(image_size=32))
+
+
 def test_a_setting_never_changes() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         CrossConfig().theta = 0.5

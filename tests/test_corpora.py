@@ -89,7 +89,8 @@ def test_a_tag_that_is_not_bio_is_named_with_file_and_line(tmp_path: Path, tag: 
     ("train", "place"),
     [
         ("IMGID:1\nno tab here\n", "line 2"),
-        ("lost\tO\nIMGID:1\na\tO\n", "line 1"),
+        ("lost\tO\nIMGID:1\na\tO\n", "line 1: 'lost\tO' belongs to no tweet"),
+        ("IMGID:1\na\tO\n\nb\tO\n", "line 4: 'b\tO' belongs to no tweet"),
         ("IMGID:1\n\nIMGID:2\na\tO\n", "tweet '1'"),
     ],
 )
@@ -110,6 +111,24 @@ def test_pictures_are_found_by_id_and_others_are_none(tmp_path: Path) -> None:
     tweets = read_corpus(config, "mner").splits["train"]
 
     assert [tweet.picture for tweet in tweets] == [picture, None]
+
+
+def test_an_empty_line_before_the_words_ends_nothing(tmp_path: Path) -> None:
+    corpus = read_corpus(tagged_corpus(tmp_path, train="\nIMGID:1\n\na\tO\n\n\n"), "mner")
+
+    assert [tweet.words for tweet in corpus.splits["train"]] == [("a",)]
+
+
+def test_pictures_may_end_in_another_way(tmp_path: Path) -> None:
+    config = tagged_corpus(tmp_path)
+    save_picture(tmp_path / "images" / "17_06_1.PNG")
+    first = save_picture(tmp_path / "images" / "O_9.JPG")
+    save_picture(tmp_path / "images" / "O_9.png")
+    (tmp_path / "images" / "O_9.txt").touch()
+
+    tweets = read_corpus(config, "mner").splits["train"]
+
+    assert [tweet.picture for tweet in tweets] == [tmp_path / "images" / "17_06_1.PNG", first]
 
 
 def test_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
@@ -202,6 +221,12 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     assert read_corpus(config, "msa").splits["train"][0].words == ("hello",)
 
 
+def test_a_tweet_that_stands_in_a_list_twice_is_refused(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train="guid,tag\n1,positive\n3,neutral\n1,negative\n")
+
+    assert "train.txt: tweet '1' stands there twice" in error_of(config, "msa")
+
+
 def test_given_splits_come_before_annotations(tmp_path: Path) -> None:
     config = sentiment_corpus(tmp_path)
     (tmp_path / "labelResultAll.txt").write_text("ID\ttext,image\n3\tneutral,neutral\n")
@@ -249,6 +274,12 @@ def test_tweets_without_agreement_are_dropped(tmp_path: Path) -> None:
 
     assert sum(len(tweets) for tweets in corpus.splits.values()) == 20
     assert {tweet.target for tweets in corpus.splits.values() for tweet in tweets} == {"positive"}
+
+
+def test_a_tweet_that_was_annotated_twice_is_refused(tmp_path: Path) -> None:
+    config = annotated_corpus(tmp_path, ["1\tneutral,neutral", "1\tneutral,positive"])
+
+    assert "labelResultAll.txt: tweet '1' stands there twice" in error_of(config, "msa")
 
 
 @pytest.mark.parametrize("votes", ["neutral", "neutral,happy", "neutral,neutral\tneutral", ""])

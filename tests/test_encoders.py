@@ -232,6 +232,23 @@ def test_the_random_text_encoder_has_the_sizes_asked_for() -> None:
     assert (built.num_hidden_layers, built.hidden_size, built.vocab_size) == (3, 24, 77)
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "longest", "said"),
+    [(31, 8, "knows 30 sub-words"), (30, 9, "data.text_tokens: 9")],
+)
+def test_a_text_encoder_too_small_for_its_texts_is_named(
+    tmp_path: Path, vocabulary: int, longest: int, said: str
+) -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = BertConfig(vocab_size=30, max_position_embeddings=8, intermediate_size=8, **sizes)
+    BertModel(config).save_pretrained(tmp_path)
+    text = TextConfig(weights=str(tmp_path))
+
+    build_text_model(text, 30, 8)
+    with pytest.raises(UserError, match=said):
+        build_text_model(text, vocabulary, longest)
+
+
 def test_text_becomes_one_token_a_subword() -> None:
     batch = small_batch()
 

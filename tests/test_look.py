@@ -9,8 +9,9 @@ import torch
 from small_muse import small_config, small_tensors
 
 from muse.device import CPU
+from muse.evaluate import in_full
 from muse.look import choose, look, watching
-from muse.mistakes import Subject, in_full, mistakes, transitions, truth, words_of
+from muse.mistakes import Subject, mistakes, transitions, truth, words_of
 from muse.train import build_model
 
 

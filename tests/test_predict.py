@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -16,13 +17,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from muse.asked import Asked
 from muse.checkpoint import FORMAT, export
 from muse.config import MuseConfig
-from muse.labelling import NO_PICTURE, entities
+from muse.corpora import read_corpus
+from muse.labelling import NO_PICTURE, ONLY_PICTURE, ONLY_TEXT, label_all
 from muse.predict import main
 from muse.prepare import prepare
 from muse.presets import PRESETS
 from muse.train import build_model
+from muse.words import entities, joined_spans
 
 
 @pytest.fixture(params=["mner", "msa"])
@@ -66,17 +70,88 @@ def test_a_text_longer_than_the_model_reads_is_cut_which_is_told(
 ) -> None:
     assert main([str(folder), "--text", "here " * 10_000, "--image", str(picture)]) == 0
     (note,) = json.loads(capsys.readouterr().out)["notes"]
-    read = "22 words" if folder.name == "mner" else "24 sub-words"  # 24 with [CLS] and [SEP]
-    assert note == f"text cut: the first {read} were read, of 10000 words"
+    if folder.name == "mner":
+        assert note == "text cut: the first 22 of 10000 words were read"
+    else:
+        assert note == "text cut: the first 22 sub-words were read, of 10000 words"
 
 
-def test_an_entity_is_its_words_its_type_and_its_place() -> None:
-    words = ["in", "New", "York", "with", "Jo"]
-    found = entities(words, ["O", "B-LOC", "I-LOC", "O", "B-PER"])
-    assert found == [
-        {"text": "New York", "type": "LOC", "words": [1, 2]},
-        {"text": "Jo", "type": "PER", "words": [4, 4]},
+def test_entities_are_found_whatever_stands_around_them(
+    folder: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Places are those of characters in a text, those of words in a list."""
+    if folder.name != "mner":
+        return
+    tagged: Any = lambda _, batch: [["O", "O", "B-PER", "O", "O"]] * len(batch)  # noqa: E731
+    monkeypatch.setattr("muse.model.Muse.predict", tagged)
+    lines = [
+        {"text": "see (Delio)!", "image": picture.name},
+        {"text": ["see", "#", "Delio!", "x"], "image": picture.name},
     ]
+    file = picture.parent / "tweets.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+
+    assert main([str(folder), str(file)]) == 0
+
+    of_text, of_words = map(json.loads, capsys.readouterr().out.splitlines())
+    assert of_text["entities"] == [{"text": "Delio", "type": "PER", "characters": [5, 10]}]
+    assert of_words["entities"] == [{"text": "Delio!", "type": "PER", "words": [2, 2]}]
+
+
+@pytest.mark.parametrize("inputs", ["text", "image"])
+@pytest.mark.parametrize("task", ["mner", "msa"])
+def test_a_model_is_shown_what_it_was_trained_on(
+    task: str, inputs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
+    data = {**PRESETS["tiny"]["data"], "synthetic_tweets": 16, "inputs": inputs}
+    config = MuseConfig.model_validate({**PRESETS["tiny"], "task": task, "data": data})
+    tensors = prepare(config)
+    model = build_model(config, tensors).eval()
+    tweets = read_corpus(config.data, config.task).splits["valid"]
+    file = tmp_path / "picture.png"
+    Image.fromarray(np.asarray(tweets[0].picture)).save(file)
+    asked = Asked("1", " ".join(tweets[0].words), tweets[0].words, file)
+
+    (found,) = label_all(model, tensors.tokenizer, [asked], 1)
+
+    batch = tensors.splits["valid"].batch([0])
+    if task == "mner":
+        expected = entities(asked.text, joined_spans(asked.words), model.predict(batch)[0])
+        assert [one["text"] for one in found["entities"]] == [one.text for one in expected]
+    else:
+        shares = model.task_scores(batch).softmax(dim=1)[0].tolist()
+        assert list(found["probabilities"].values()) == pytest.approx(shares, abs=1e-4)
+    assert found["notes"] == [ONLY_TEXT if inputs == "text" else ONLY_PICTURE]
+
+
+def test_a_picture_that_nobody_looks_at_is_not_read(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = json.loads((folder / "muse.json").read_text())
+    about["config"]["data"]["inputs"] = "text"
+    (folder / "muse.json").write_text(json.dumps(about))
+
+    assert main([str(folder), "--text", "here", "--image", "nowhere.jpg"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [ONLY_TEXT]
+    assert main([str(folder), "--text", "here"]) == 0
+    assert "notes" not in json.loads(capsys.readouterr().out)
+
+
+def test_names_that_are_no_utf8_belong_to_their_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "tweets.jsonl"
+    file.write_text('{"text": "here", "image": "\\ud83d.jpg"}\n{"id": "2", "text": "here"}')
+    status, lines = labelled(str(folder), str(file), capsys=capsys)
+    assert status == 1
+    assert "?.jpg" in lines[0]["error"]
+    assert "error" not in lines[1]
+    (tmp_path / "tweets").mkdir()
+    (tmp_path / "tweets" / os.fsdecode(b"caf\xe9.txt")).write_text("here")
+    out = tmp_path / "found.jsonl"
+    assert main([str(folder), str(tmp_path / "tweets"), "--output", str(out)]) == 0
+    assert json.loads(out.read_text(encoding="utf-8"))["id"] == "caf?"
 
 
 def huge_picture(side: int = 20_000) -> bytes:
@@ -147,6 +222,9 @@ BAD_LINES = [
     ("[1]", "has no text"),
     ('{"text": 3}', "has no text"),
     ('{"text": " "}', "is empty"),
+    ('{"text": []}', "has no text"),
+    ('{"text": ["here", ""]}', "has no text"),
+    ('{"text": ["here", 3]}', "has no text"),
     ('{"text": "here", "image": 3}', "is no path"),
     ('{"text": "here", "image": "nowhere.png"}', "no file"),
     ('{"text": "\\ud83d"}', "half of one"),

@@ -103,6 +103,16 @@ def test_a_model_is_loaded_in_float32_and_silently(
     assert capfd.readouterr() == ("", "")
 
 
+def test_damaged_weights_are_a_one_line_error(bert: Path) -> None:
+    file = bert / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+
+    with pytest.raises(UserError, match="no model with safetensors that can be read") as caught:
+        load_text_model(str(bert))
+
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_that_could_carry_code_are_refused(bert: Path) -> None:
     weights = bert / "model.safetensors"
     weights.rename(bert / "pytorch_model.bin")

@@ -5,6 +5,16 @@ from pathlib import Path
 from muse.config import DataConfig
 from muse.errors import UserError
 
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+"""Endings of pictures, in capitals too; where one name has several, the first of these counts."""
+
+
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """Every picture of a folder, by its name without the ending."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    found.sort(key=lambda path: (PICTURES.index(path.suffix.lower()), path.name), reverse=True)
+    return {path.stem: path for path in found}
+
 
 def corpus_folder(config: DataConfig) -> Path:
     """The folder that `data.root` names.
@@ -24,7 +34,7 @@ def corpus_folder(config: DataConfig) -> Path:
 
 
 def picture_files(config: DataConfig, default: Path) -> dict[str, Path]:
-    """Every `<id>.jpg` in the folder of pictures, by id.
+    """Every picture in their folder, by id.
 
     Args:
         config: `data.images` replaces the corpus's own folder.
@@ -36,7 +46,7 @@ def picture_files(config: DataConfig, default: Path) -> dict[str, Path]:
     if config.images is not None and not config.images.is_dir():
         raise UserError(f"data.images: no folder '{config.images}'; give one with <id>.jpg files.")
     folder = config.images or default
-    return {path.stem: path for path in folder.glob("*.jpg")} if folder.is_dir() else {}
+    return pictures_in(folder) if folder.is_dir() else {}
 
 
 def read_utf8(path: Path) -> str:

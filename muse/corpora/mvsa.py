@@ -72,6 +72,7 @@ def read_tags(path: Path) -> list[Tagged]:
             raise UserError(f"{path}, line {number}: '{line}' has no comma; a row is guid,tag.")
         check_sentiments(path, number, [tag])
         rows.append((guid, tag))
+    check_ids(path, [guid for guid, _ in rows])
     return rows
 
 
@@ -96,7 +97,15 @@ def read_annotations(path: Path) -> list[Tagged]:
         sentiment = merge(majority(of_text), majority(of_image))
         if sentiment is not None:
             rows.append((guid, sentiment))
+    check_ids(path, [guid for guid, _ in rows])
     return rows
+
+
+def check_ids(path: Path, ids: Sequence[str]) -> None:
+    """Refuse a tweet that stands in a list twice: it would count twice, in two splits perhaps."""
+    twice = [guid for guid, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: tweet '{twice[0]}' stands there twice; keep one of its rows.")
 
 
 def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:

@@ -54,13 +54,20 @@ def read_split(path: Path, labels: tuple[str, ...], pictures: dict[str, Path]) -
 def blocks(path: Path) -> list[tuple[str, list[tuple[int, str]]]]:
     """The id and the numbered token lines of each tweet."""
     found: list[tuple[str, list[tuple[int, str]]]] = []
+    inside = False
     for number, line in read_lines(path):
         if line.startswith(HEADER):
             found.append((line.removeprefix(HEADER).strip(), []))
-        elif line.strip() and not found:
-            raise UserError(f"{path}, line {number}: a token before the first '{HEADER}<id>'.")
-        elif line.strip():
+            inside = True
+        elif not line.strip():
+            inside = inside and not found[-1][1]  # between header and words it ends nothing
+        elif inside:
             found[-1][1].append((number, line))
+        else:
+            raise UserError(
+                f"{path}, line {number}: '{line}' belongs to no tweet; each begins with a line "
+                f"'{HEADER}<id>' and ends with an empty one."
+            )
     return found
 
 

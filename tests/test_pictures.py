@@ -1,0 +1,61 @@
+"""What a model sees of a picture is what a viewer shows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from muse.errors import UserError
+from muse.pictures import resize
+
+
+def seen(image: Image.Image, file: Path, **how: Any) -> np.ndarray:
+    """The picture as (3, 8, 8)."""
+    image.save(file, **how)
+    return resize(file, 8, 4)[0]
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P", "GIF"])
+def test_what_is_transparent_is_white(tmp_path: Path, kind: str) -> None:
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), (0, 0, 4, 8))
+    file = tmp_path / ("a.gif" if kind == "GIF" else "a.png")
+
+    large = seen(clear if kind == "GIF" else clear.convert(kind), file)
+
+    assert (large[:, :, 5:] > 250).all()
+    assert (large[:, :, :3] < 5).all()
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
+
+    large = seen(Image.fromarray(ramp), tmp_path / "a.png")
+
+    assert abs(large.mean() - 127) < 2
+    assert large[0, 0, 0] == 0
+
+
+def test_greys_of_an_unknown_range_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no eight or sixteen bits"):
+        seen(Image.new("F", (8, 8), 0.5), tmp_path / "a.tiff")
+
+
+def test_a_picture_stands_upright(tmp_path: Path) -> None:
+    lying = Image.new("RGB", (8, 8), "white")
+    lying.paste((0, 0, 0), (0, 0, 8, 4))  # its top is dark
+    notes = Image.Exif()
+    notes[0x0112] = 6  # to be turned clockwise: then its right is
+
+    large = seen(lying, tmp_path / "a.png", exif=notes)
+
+    assert (large[:, :, 5:] < 5).all()
+    assert (large[:, :, :3] > 250).all()
+
+
+def test_a_damaged_note_is_none(tmp_path: Path) -> None:
+    large = seen(Image.new("RGB", (8, 8), "white"), tmp_path / "a.jpg", exif=b"Exif\0\0II*\0no")
+
+    assert (large > 250).all()
