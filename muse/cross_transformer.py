@@ -89,7 +89,7 @@ class CrossLayer(nn.Module):
         self, text: Stream, image: Stream, trace: list[tuple[Tensor, Tensor]] | None = None
     ) -> tuple[Stream, Stream]:
         """Pass both streams; where this layer exchanges, `trace` gets which tokens it changed."""
-        text_heads, image_heads = self._heads(text), self._heads(image)
+        text_heads, image_heads = self.project(text), self.project(image)
         text, image = self._attend(text, *text_heads), self._attend(image, *image_heads)
         if self.exchanges:
             mixed_text = self._exchange(text, text_heads, image)
@@ -99,7 +99,7 @@ class CrossLayer(nn.Module):
             text, image = mixed_text, mixed_image
         return self._feed_forward(text), self._feed_forward(image)
 
-    def _heads(self, stream: Stream) -> Heads:
+    def project(self, stream: Stream) -> Heads:
         """Project tokens to query, key and value, each (B, H, T, W)."""
         projected = self.query_key_value(stream.tokens)  # (B, T, 3 D)
         split = projected.unflatten(2, (3, self.heads, -1))  # (B, T, 3, H, W)

@@ -106,7 +106,7 @@ def watching(model: Muse) -> Iterator[Trace]:
     trace = Trace()
 
     def note(layer: CrossLayer, given: tuple[Any, ...]) -> None:
-        text, image = (cls_weights(*layer._heads(stream)[:2], stream.mask) for stream in given[:2])
+        text, image = (cls_weights(*layer.project(stream)[:2], stream.mask) for stream in given[:2])
         trace.attention.append((text, image))
 
     hooks = []

@@ -7,8 +7,8 @@ from sqlalchemy.engine import URL
 
 from muse.errors import UserError
 from search.bucket import HERE, Twin, check_bucket, copy
-from search.copies import save_copy, take_copy
 from search.faults import wait_for_storage
+from search.ledger_files import save_copy, take_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
 

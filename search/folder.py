@@ -11,8 +11,8 @@ from typing import IO, Self
 from uuid import uuid4
 
 from muse.errors import UserError
-from search.copies import check, take_copy
 from search.ledger import Address, Ledger
+from search.ledger_files import check, take_copy
 from search.prior import Prior
 from search.provenance import provenance
 from search.schema import read_url, sqlite_file

@@ -140,7 +140,7 @@ def read_launcher_file(file: Path, *, whole: bool = True) -> LauncherFile:
         UserError: something is wrong with it, or a package is missing.
     """
     from search.cluster_check.__main__ import problems  # noqa: PLC0415 - it brings Ray
-    from search.cluster_check.files import read  # noqa: PLC0415
+    from search.cluster_check.cluster_file import read  # noqa: PLC0415
     from search.cluster_check.launcher import filled  # noqa: PLC0415
 
     content = read(file)[1]

@@ -18,8 +18,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError
 
 from muse.errors import UserError
-from search.copies import save_copy
 from search.entry import Entry, Outcome, State, Word
+from search.ledger_files import save_copy
 from search.schema import REPORTS, TRIALS, UPSERTS, make_tables, open_engine, sqlite_file
 from search.space import Point
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from muse.errors import UserError
-from search.copies import save_copy
 from search.costs import PhaseCost, phase_costs
 from search.entry import Entry
 from search.ledger import Address, Ledger
+from search.ledger_files import save_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
 from search.stored import address, stored

@@ -11,7 +11,7 @@ import pytest
 
 from search.cluster_check import __main__ as command
 from search.cluster_check import aws, launcher
-from search.cluster_check.files import MARK, asked_ray, is_release_of, read
+from search.cluster_check.cluster_file import MARK, asked_ray, is_release_of, read
 
 ROOT = Path(__file__).parents[1]
 AWS, LOCAL, RAYJOB = "cluster.yaml", "clusters/local.yaml", "clusters/kuberay.yaml"

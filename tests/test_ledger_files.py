@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from muse.errors import UserError
-from search.copies import find_damage
 from search.ledger import Ledger
+from search.ledger_files import find_damage
 from search.schema import ABOUT, read_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}

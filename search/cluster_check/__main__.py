@@ -8,7 +8,7 @@ from pathlib import Path
 from muse.errors import UserError
 from search.cluster_check import launcher, rayjob
 from search.cluster_check.aws import UNCHECKED, can_check_nodes
-from search.cluster_check.files import absent, asked_ray, read, unfilled
+from search.cluster_check.cluster_file import absent, asked_ray, read, unfilled
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from packaging.version import Version
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from search.cluster_check import aws
-from search.cluster_check.files import is_release_of
+from search.cluster_check.cluster_file import is_release_of
 from search.problems import at, did_you_mean
 
 Cluster = dict[str, Any]

@@ -11,7 +11,7 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from pydantic.alias_generators import to_camel
 
-from search.cluster_check.files import is_release_of
+from search.cluster_check.cluster_file import is_release_of
 from search.problems import at, did_you_mean, models_in
 
 
