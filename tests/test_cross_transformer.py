@@ -188,7 +188,7 @@ def test_cls_weights_are_torch_attentions_first_row() -> None:
     x = text.tokens
 
     _, weights = torch_attention(layer)(x, x, x, key_padding_mask=~text.mask.is_token)
-    query, key, _ = layer._heads(text)
+    query, key, _ = layer.project(text)
 
     assert torch.allclose(cls_weights(query, key, text.mask), weights[:, 0], atol=1e-6)
 
