@@ -44,7 +44,7 @@ class PlainLayer(CrossLayer):
 
     def attend_whole(self, stream: Stream) -> tuple[Stream, Tensor]:
         """Self-attention, and its weights averaged over heads (B, T, T)."""
-        query, key, value = self._heads(stream)
+        query, key, value = self.project(stream)
         scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5  # (B, H, T, T)
         scores = scores.masked_fill(~stream.mask.is_token[:, None, None], -torch.inf)
         weights = scores.softmax(dim=-1)
