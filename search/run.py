@@ -8,7 +8,11 @@ from pathlib import Path
 if not __package__:  # run as a file: look in the checkout, not in search/ itself
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from search.cli import main
+try:
+    from search.cli import main
+except KeyboardInterrupt:  # the imports take a second or two, and nothing is begun yet
+    sys.stderr.write("\ninterrupted\n")
+    raise SystemExit(130) from None
 
 
 def leave(status: int) -> None:

@@ -1,5 +1,6 @@
 """Arguments in, exit status out."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -200,3 +201,14 @@ def test_a_thread_that_waits_for_ever_does_not_touch_the_end(left: str, told: st
         [sys.executable, "-c", WAITING, root, left], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (3, told)
+
+
+def test_ctrl_c_during_the_first_imports_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parents[1] / "search" / "run.py"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"\ninterrupted\n")
