@@ -11,7 +11,7 @@ import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from search.entry import Entry
-from search.inference import CONFIDENCE, Spread
+from search.inference import CONFIDENCE, ROUNDING, Spread
 from search.plan import COMPARE, compared
 from search.space import Point
 from search.study import Study
@@ -137,10 +137,21 @@ def beside(row: Variant, reference: Variant, split: str) -> Variant:
     pairs = [here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())]
     if not pairs:
         return row
+    if alike_by_luck(pairs, here, there):
+        return replace(row, difference=Estimate(float(np.mean(pairs))))
     p = None
     if len(pairs) > 1:
         p = spread(pairs).chance(float(np.mean(pairs)), 1 / len(pairs))
     return replace(row, difference=estimate(pairs), p=p)
+
+
+def alike_by_luck(pairs: Sequence[float], here: Scores, there: Scores) -> bool:
+    """Whether differences are equal, and none is zero, though the scores are not equal.
+
+    Few tweets make few different scores, so that says nothing of how sure the difference is.
+    """
+    vary = len(set(here.values())) > 1 or len(set(there.values())) > 1
+    return vary and max(pairs) - min(pairs) < ROUNDING < abs(pairs[0])
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -192,7 +192,7 @@ GROUPS: dict[str, Callable[[Variant], bool]] = {
     "Worse beyond chance (95 %, Holm)": lambda v: v.survives and below(v),
     "Better beyond chance (95 %, Holm)": lambda v: v.survives and not below(v),
     "No difference beyond chance": lambda v: not v.survives and v.p is not None,
-    "Cannot be judged, one seed": lambda v: v.p is None,
+    "Cannot be judged, one seed or too few different scores": lambda v: v.p is None,
 }
 """How variants are told apart in words."""
 

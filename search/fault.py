@@ -10,6 +10,10 @@ from typing import Literal
 Kind = Literal["diverged", "memory", "worker lost", "node lost", "hung", "disk", "error"]
 
 
+OF_MACHINES: tuple[str, ...] = ("worker lost", "node lost", "hung", "disk", "changed")
+"""Kinds that say nothing of a trial's settings; the last: what it was begun with changed."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """Why a trial, or a worker group, could not go on."""

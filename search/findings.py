@@ -14,7 +14,7 @@ cliff; unjudged: they do, or there are none, or the setting is inert."""
 
 @dataclass(frozen=True)
 class Run:
-    """One full-budget run on a curve. The fields are the columns of `sensitivity/<knob>.csv`."""
+    """One full-budget run on a curve. All fields but `lost` are columns of its CSV file."""
 
     value: Value
     seed: int
@@ -26,6 +26,8 @@ class Run:
 
     trial_id: str
     phase: str
+    lost: bool = False
+    """Whether it failed for its machine's sake, which says nothing of the setting."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Level:
     difference_high: float | None
     p: float | None
     """Of no difference to the incumbent, not corrected."""
+
+    lost: int = 0
+    """Of the failed ones, those that failed for their machine's sake."""
 
     survives: bool = False
     """Whether the difference survives Holm's correction over all values of all settings."""

@@ -17,6 +17,8 @@ from search.findings import Level, Run
 from search.space import Value
 
 CONFIDENCE = 0.95
+ROUNDING = 1e-12
+"""Scores as near as this are the same."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Spread:
     def chance(self, difference: float, share: float) -> float:
         """Two-sided probability of a difference as large, were there none."""
         if self.variance == 0.0:
-            return float(difference == 0.0)
+            return float(abs(difference) < ROUNDING)
         scale = float(np.sqrt(self.variance * share))
         return float(2 * stats.t.sf(abs(difference) / scale, self.freedom))
 
@@ -79,10 +81,12 @@ def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread
     within, all_freedom = left_over(told, by_value)
     single = Spread(within / all_freedom, all_freedom)
     rest, freedom = left_over(told, by_value, by_seed)
-    if freedom < 1:
-        return single, single  # one lively value: nothing to take the seed's part from
     if within == 0:  # they differ by rounding only
         return Spread(0.0, 1.0), Spread(0.0, 1.0)
+    if freedom < 1 or rest == 0:
+        # One lively value has nothing to take the seed's part from. And few tweets make few
+        # different scores: that all seeds moved them alike is luck, no certainty.
+        return single, single
     seeds = all_freedom - freedom
     squares = (within - rest) ** 2 / seeds + rest**2 / freedom
     return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)
@@ -132,10 +136,11 @@ def levels(
     found = []
     for value in values:
         here = scores_by_seed(runs, value)
-        failed = sum(run.metric is None for run in runs if run.value == value)
-        alone = mean_of(here, noise and noise[0])
+        failed = [run for run in runs if run.value == value and run.metric is None]
+        alone = mean_of(here, own_spread(here, floor) or (noise and noise[0]))
         paired = {} if value == incumbent else difference(here, there, noise, floor)
-        found.append(Level(value, tuple(here.values()), failed, **{**NOTHING, **alone, **paired}))
+        told = {**NOTHING, **alone, **paired, "lost": sum(run.lost for run in failed)}
+        found.append(Level(value, tuple(here.values()), len(failed), **told))
     return tuple(found)
 
 
@@ -143,6 +148,24 @@ NOTHING: dict[str, Any] = dict.fromkeys(
     ("mean", "low", "high", "difference", "difference_low", "difference_high", "p")
 )
 """Fields of a Level of which nothing is known."""
+
+
+def own_spread(here: dict[int, float], floor: float) -> Spread | None:
+    """The variance of a value below a floor that has not collapsed: there no other's holds.
+
+    None where the value has not fallen so far, or cannot tell.
+    """
+    scores = list(here.values())
+    if len(scores) < 2 or has_collapsed(here) or np.mean(scores) >= floor:
+        return None
+    return Spread(float(np.var(scores, ddof=1)), len(scores) - 1)
+
+
+def together(one: Spread, other: Spread) -> Spread:
+    """The variance of a difference of two scores; its freedom is Satterthwaite's (1946)."""
+    both = one.variance + other.variance
+    squares = one.variance**2 / one.freedom + other.variance**2 / other.freedom
+    return Spread(both, both**2 / squares if squares else 1.0)
 
 
 def mean_of(here: dict[int, float], spread: Spread | None) -> dict[str, float]:
@@ -175,11 +198,16 @@ def difference(
     if noise is None:
         return {"difference": mean}
     spread, share = noise[1], 2 / len(shared)
-    if has_collapsed(here) != has_collapsed(there):
+    own = own_spread({seed: here[seed] for seed in shared}, floor)
+    if own is not None:
+        spread, share = together(own, noise[0]), 1 / len(shared)
+    elif has_collapsed(here) != has_collapsed(there):
         # One side does not vary: there is no seed's part in it that would cancel the other's.
         spread, share = noise[0], 1 / len(shared)
     elif np.mean([here[seed] for seed in shared]) < floor:
         spread = noise[0]  # whether the seed's part is the same down there is not known
+    if spread.variance == 0.0 and len(shared) < 2:
+        return {"difference": mean}  # one pair does not tell that nothing varies
     low, high = spread.interval(mean, share)
     return {
         "difference": mean,
@@ -211,16 +239,21 @@ def holm(groups: Sequence[Sequence[Level]], error: float = 1 - CONFIDENCE) -> li
     ]
 
 
-def noise_floor(runs: Sequence[Run]) -> float | None:
-    """Standard deviation of a score over seeds, pooled over configurations.
+def noise_floor(runs: Sequence[Run], floor: float = -np.inf) -> Spread | None:
+    """The variance of a score over seeds, pooled over configurations.
 
     Args:
         runs: of the confirm phase; `value` tells the configurations apart.
+        floor: a configuration with a score below it is not stable, and its spread not the noise.
 
     Returns:
         None with one seed.
     """
-    if not has_runs_twice(runs):
+    unstable = {run.value for run in runs if run.metric is not None and run.metric < floor}
+    scored = [run for run in runs if run.metric is not None]
+    stable = [run for run in scored if run.value not in unstable]
+    told = stable if has_runs_twice(stable) else scored
+    if not has_runs_twice(told):
         return None
-    squares, freedom = left_over([run for run in runs if run.metric is not None], by_value)
-    return float(np.sqrt(squares / freedom))
+    squares, freedom = left_over(told, by_value)
+    return Spread(squares / freedom, freedom)

@@ -7,6 +7,7 @@ from statistics import mean
 from scipy import stats
 
 from search.entry import Entry
+from search.fault import OF_MACHINES
 from search.findings import Interaction, Run
 from search.inference import CONFIDENCE, scores_by_seed
 from search.space import Point, Value
@@ -22,7 +23,8 @@ Cells = dict[Pair, dict[int, float]]
 def as_run(entry: Entry, value: Value) -> Run:
     """An entry as a run at a value; a run that failed has no score, whatever it reported."""
     score = entry.value if entry.state == "completed" else None
-    return Run(value, entry.seed, score, entry.epochs, entry.trial_id, entry.phase)
+    lost = score is None and entry.kind in OF_MACHINES
+    return Run(value, entry.seed, score, entry.epochs, entry.trial_id, entry.phase, lost)
 
 
 def in_order(value: Value) -> tuple[bool, Value]:

@@ -6,13 +6,14 @@ where it was good already.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf, sqrt
 from statistics import mean
 from typing import Any
 
 from search.entry import Entry
 from search.findings import Curve, Findings, Run
 from search.importance import both, disagreements
-from search.inference import levels, noise_floor
+from search.inference import Spread, levels, noise_floor
 from search.interactions import as_run, changed, in_order, interaction
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
 from search.space import Point, Value, within
@@ -47,8 +48,8 @@ def runs_of(entries: Sequence[Entry], best: Point, name: str) -> list[Run]:
     return sorted(runs, key=lambda run: (in_order(run.value), run.seed))
 
 
-def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
-    """The noise floor: how much a score varies with the seed alone, by the confirm phase."""
+def noise_of(study: Study, entries: Sequence[Entry], floor: float) -> Spread | None:
+    """How much a score varies with the seed alone, by the confirm phase."""
     names = {
         repr(sorted(e.point.items())): e.trial_id
         for e in candidates(study, [e for e in entries if e.phase == "search"])
@@ -58,7 +59,7 @@ def noise_of(study: Study, entries: Sequence[Entry]) -> float | None:
         for e in entries
         if e.phase == CONFIRM and repr(sorted(e.point.items())) in names
     ]
-    return noise_floor(runs)
+    return noise_floor(runs, floor)
 
 
 def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
@@ -109,10 +110,11 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
     runs = on_curves(study, entries, best)
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
     centre = mean([e.value or 0.0 for e in own]) if own else best.value or 0.0
-    noise = noise_of(study, entries)
-    floor = baseline + MOST * (centre - baseline)  # below it lies a cliff
+    gain = centre - baseline
+    floor = baseline + MOST * gain if gain > 0 else -inf  # below it lies a cliff
+    noise = noise_of(study, entries, floor)
     raw = [raw_curve(study, runs, best.point, name, floor) for name in study.space]
-    curves = judge(raw, centre - baseline, noise, best.point, study)
+    curves = judge(raw, gain, noise, best.point, study)
     pairs = strongest_pairs([curve.name for curve in curves], len(raw) ** 2)
     maps = [interaction(runs, best.point, pair) for pair in pairs]
     return Findings(
@@ -122,7 +124,7 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
         point=best.point,
         seeds=tuple(sorted({e.seed for e in own})),
         mean=centre,
-        noise=noise,
+        noise=None if noise is None else sqrt(noise.variance),
         baseline=baseline,
         curves=tuple(curves),
         ped_anova={},

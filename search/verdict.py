@@ -2,54 +2,83 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import sqrt
 
 from search.findings import Curve, Level, Verdict
-from search.inference import holm
+from search.inference import CONFIDENCE, Spread, holm
 from search.space import Choice, Point, Range, Value, Whole
 from search.study import Study
 
 MOST = 0.5
 """Share of the gain over the trivial baseline that a value must lose to be a cliff."""
 
-FAR = 4.0
-"""Noise floors by which a loss is beyond chance even where one wild seed widens the intervals."""
+LEAST = 2
+"""Runs that must have failed at a value, all there are, to make a cliff: one may be chance."""
 
 
 def judge(
-    curves: Sequence[Curve], gain: float, noise: float | None, point: Point, study: Study
+    curves: Sequence[Curve], gain: float, noise: Spread | None, point: Point, study: Study
 ) -> list[Curve]:
     """Correct for the number of comparisons, give every curve its verdict, and rank them.
 
     Args:
         curves: with raw levels.
         gain: the incumbent's mean score minus the trivial baseline.
-        noise: standard deviation of a score over seeds.
+        noise: variance of a score over seeds, from other runs than the curves'.
         point: the incumbent's settings.
         study: whose ranges the alarms are about.
     """
     corrected = holm([curve.levels for curve in curves])
+    compared = sum(level.p is not None for levels in corrected for level in levels)
+    chance = (1 - CONFIDENCE) / max(1, compared)
+    floor = None if noise is None else sqrt(noise.variance)
     judged = []
     for curve, levels in zip(curves, corrected, strict=True):
-        found = replace(curve, levels=tuple(levels))
         found = replace(
-            found,
-            verdict="unjudged" if curve.inert else verdict(levels, gain, noise),
+            curve,
+            levels=tuple(levels),
+            verdict=verdict(levels, curve.incumbent, gain, noise, chance),
             effect=effect(levels),
             excluded_above=None if curve.inert else excluded_above(levels),
-            safe=safe(levels, curve.incumbent, noise),
+            safe=safe(levels, curve.incumbent, floor),
         )
-        judged.append(replace(found, alarm=alarm(found, point, study)))
+        found = replace(found, verdict="unjudged" if curve.inert else found.verdict)
+        judged.append(replace(found, alarm=alarm(found, point, study, floor or 0.0)))
     return sorted(judged, key=lambda curve: -(curve.effect or 0.0))
 
 
-def verdict(levels: Sequence[Level], gain: float, noise: float | None) -> Verdict:
-    """cliff, sensitive, flat, or unjudged where even a cliff could hide or all runs are alike."""
-    if any(falls(level, gain, noise) for level in levels):
+def verdict(
+    levels: Sequence[Level],
+    incumbent: Value,
+    gain: float,
+    noise: Spread | None,
+    chance: float = 1 - CONFIDENCE,
+) -> Verdict:
+    """cliff, sensitive, flat, or unjudged where even a cliff could hide or all runs are alike.
+
+    Args:
+        levels: of one setting, corrected.
+        incumbent: its value at the incumbent.
+        gain: the incumbent's mean score minus the trivial baseline.
+        noise: variance of a score over seeds, from other runs.
+        chance: that may be taken for each of all settings' comparisons.
+    """
+    centre = [level for level in levels if level.value == incumbent]
+    others = [level for level in levels if level.value != incumbent]
+    if not any(level.scores for level in centre):
+        return "unjudged"
+    if any(falls(level, gain, noise, chance) for level in others):
         return "cliff"
-    if any(level.survives for level in levels):
+    if any(level.survives for level in others):
         return "sensitive"
     bound = excluded_above(levels)
-    return "flat" if bound is not None and bound <= MOST * gain else "unjudged"
+    known = bound is not None and all(is_known(level) for level in others)
+    return "flat" if known and bound <= MOST * gain else "unjudged"  # type: ignore[operator]
+
+
+def is_known(level: Level) -> bool:
+    """Whether the runs at a value tell how it differs: most have a score, of several seeds."""
+    return level.difference_low is not None and level.failed < len(level.scores)
 
 
 def are_alike(levels: Sequence[Level]) -> bool:
@@ -61,13 +90,20 @@ def are_alike(levels: Sequence[Level]) -> bool:
     return len(levels) > 1 and len({score for level in levels for score in level.scores}) == 1
 
 
-def falls(level: Level, gain: float, noise: float | None) -> bool:
-    """Whether a value loses most of the gain, or trains nothing at all."""
-    if level.failed > 0 and not level.scores:
-        return True
+def falls(level: Level, gain: float, noise: Spread | None, chance: float) -> bool:
+    """Whether a value loses most of the gain, or trains nothing at all.
+
+    A loss is beyond chance too where it is so by the noise of other runs alone: one wild seed here
+    widens the curve's own intervals.
+    """
+    if not level.scores:
+        return level.failed - level.lost >= LEAST
     if level.difference is None or level.p is None:
         return False
-    beyond_chance = level.survives or (noise is not None and -level.difference > FAR * noise)
+    beyond_chance = level.survives
+    if noise is not None and noise.variance > 0:
+        by_noise = noise.chance(level.difference, 2 / len(level.scores))
+        beyond_chance = beyond_chance or by_noise <= chance
     return -level.difference > MOST * gain > 0 and beyond_chance
 
 
@@ -93,7 +129,9 @@ def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tupl
         return ()
 
     def good(level: Level) -> bool:
-        return not level.failed and level.mean is not None and level.mean >= centre - noise
+        worse = level.survives and (level.difference or 0.0) < 0
+        near = level.mean is not None and level.mean >= centre - noise
+        return near and not level.failed and not worse
 
     if isinstance(incumbent, str):  # texts have no neighbours
         return tuple(level.value for level in levels if good(level))
@@ -113,17 +151,19 @@ def reach(levels: Sequence[Level], good: Callable[[Level], bool]) -> int:
     return count
 
 
-def alarm(curve: Curve, point: Point, study: Study) -> str:
+def alarm(curve: Curve, point: Point, study: Study, noise: float) -> str:
     """Name an edge of the searched range at which the best value sits, and a wider range.
 
     A flat curve has its best value somewhere by chance: no alarm. None either where a value inside
-    the range does as well.
+    the range does as well, but for the noise floor.
     """
     knob = study.space[curve.name]
     if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or curve.best is None:
         return ""
     best, edges = curve.best.value, (knob.low, knob.high)
-    if any(v.mean == curve.best.mean and v.value not in edges for v in curve.levels):
+    top = curve.best.mean or 0.0
+    scored = [(v.mean, v.value) for v in curve.levels if v.mean is not None]
+    if any(mean >= top - noise and value not in edges for mean, value in scored):
         return ""
     for share in (1.0, 0.5, 0.25, 0.125):
         low, high = wider(knob, best == knob.high, share)

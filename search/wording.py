@@ -5,7 +5,7 @@ from operator import itemgetter
 
 from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice, short
-from search.verdict import MOST, are_alike
+from search.verdict import MOST, are_alike, is_known
 from search.view import number
 
 SYMBOLS = {"theta": "θ", "mu": "μ", "eta": "η", "alpha": "α", "beta": "β"}  # noqa: RUF001
@@ -98,7 +98,7 @@ def worst_level(curve: Curve) -> Level | None:
 
 def few_seeds(findings: Findings) -> bool:
     """Whether there is nothing to draw an interval from."""
-    return len(findings.seeds) < 2
+    return all(level.low is None for curve in findings.curves for level in curve.levels)
 
 
 def reading(curve: Curve, findings: Findings) -> str:
@@ -138,6 +138,8 @@ def unjudged(curve: Curve, findings: Findings) -> str:
     """Why a curve with scores has no verdict."""
     if curve.inert:
         return INERT
+    if not findings.seeds:
+        return "the incumbent itself failed with every seed, so there is nothing to compare with"
     if few_seeds(findings):
         return "one seed tells nothing of chance"
     if len(curve.levels) == 1:
@@ -146,10 +148,22 @@ def unjudged(curve: Curve, findings: Findings) -> str:
         return (
             f"every run scored {score(findings.mean)}, so these tweets tell no value from another"
         )
-    half = MOST * (findings.mean - findings.baseline)
+    return too_unsure(curve, findings)
+
+
+def too_unsure(curve: Curve, findings: Findings) -> str:
+    """Why a curve with scores that differ, and intervals, has no verdict."""
+    gain = findings.mean - findings.baseline
+    others = [level for level in curve.levels if level.value != curve.incumbent]
+    unknown = [number(level.value) for level in others if not is_known(level)]
+    if gain <= 0:
+        trivial = f"the trivial baseline ({score(findings.baseline)})"
+        return f"the incumbent is no better than {trivial}, so there is no gain to lose"
+    if unknown:
+        return f"too few of the runs at {listed(unknown)} ended with a score"
     return (
         f"{len(findings.seeds)} seeds are too few here, the intervals do not even exclude the loss "
-        f"of half of what training gains ({half:.2g})"
+        f"of half of what training gains ({MOST * gain:.2g})"
     )
 
 
@@ -224,6 +238,8 @@ def best_line(findings: Findings) -> str:
     """The best configuration and how good it is."""
     count = len(findings.seeds)
     seeds = "one seed" if count == 1 else f"the {count} seeds of the curves"
+    if count == 0:
+        seeds = "the confirmation's seeds, as it failed with those of the curves"
     noise = "" if findings.noise is None else f", noise floor {findings.noise:.2g}"
     if findings.noise == 0.0:
         noise += " (seeds made no difference, so only what is no worse at all is called safe)"
@@ -243,5 +259,5 @@ def interplay(interaction: Interaction) -> str:
     clear = sum(high is not None and (low > 0 or high < 0) for low, high in judged)
     return (
         f"{pair}: at {clear} of {len(judged)} pairs the score differs from what the two single "
-        "changes add up to (its 95 % interval leaves out zero)."
+        "changes add up to (its 95 % interval, not corrected for their number, leaves out zero)."
     )

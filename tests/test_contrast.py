@@ -153,3 +153,28 @@ def test_intervals_hold_and_false_alarms_are_rare_whatever_each_variants_noise(
         held += sum(d.low is not None and d.high is not None and d.low <= 0 <= d.high for d in ends)
     assert alarms / 150 < 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
     assert abs(held / 600 - 0.95) < 3 * (0.05 * 0.95 / 600) ** 0.5 + 0.01
+
+
+def test_differences_that_are_equal_by_luck_are_not_tested() -> None:
+    """Of 100 tweets one more with each seed: that is no certainty."""
+    study = study_of(seeds=2)
+    scores: dict[str, list[float | None]] = {
+        "muse": [0.80, 0.77],
+        "no-exchange": [0.81, 0.78],
+        "no-noise": [0.80, 0.77],
+    }
+    _, luck, same = contrast(study, entries_of(study, scores)).variants
+    assert luck.difference is not None
+    assert luck.difference.mean == pytest.approx(0.01)
+    assert (luck.difference.low, luck.p, luck.p_holm) == (None, None, None)
+    assert same.p == 1.0  # the same runs, nothing to doubt
+
+
+def test_scores_that_never_vary_are_told_apart() -> None:
+    study = study_of(seeds=2)
+    scores: dict[str, list[float | None]] = {
+        "muse": [1.0, 1.0],
+        "no-exchange": [0.0, 0.0],
+        "no-noise": [1.0, 1.0],
+    }
+    assert contrast(study, entries_of(study, scores)).variants[1].survives

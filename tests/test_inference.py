@@ -176,6 +176,38 @@ def test_scores_that_do_not_vary_at_all_are_equal_for_certain() -> None:
     assert (level.low, level.high) == pytest.approx((0.4, 0.4))
 
 
+def test_differences_that_are_equal_by_luck_are_not_certain() -> None:
+    """One tweet more with each seed; whether seeds always move values alike is not known."""
+    level = level_at(0.2, {0.1: (0.6325, 0.6150), 0.2: (0.6350, 0.6175)})
+    assert level.p is not None
+    assert level.p > 0.5
+    assert level.difference_low is not None
+    assert level.difference_low < 0
+
+
+def test_one_pair_without_noise_is_not_certain() -> None:
+    level = level_at(0.2, {0.1: (0.5, 0.5, None), 0.2: (0.52, None, None)})
+    assert level.difference == pytest.approx(0.02)
+    assert (level.p, level.difference_low) == (None, None)
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.2])
+def test_a_value_below_the_floor_has_the_noise_of_its_own(spread: float) -> None:
+    generator = np.random.default_rng(0)
+    held = []
+    for _ in range(600):
+        rows: dict[Value, Sequence[float | None]] = {
+            value: list(0.8 + 0.01 * generator.standard_normal(3)) for value in range(5)
+        }
+        rows[9] = list(0.2 + spread * generator.standard_normal(3))
+        found = levels(runs_at(rows), list(rows), 0, floor=0.4)[-1]
+        if found.mean is not None and found.mean < 0.4:
+            assert found.difference_low is not None
+            assert found.difference_high is not None
+            held.append(found.difference_low <= -0.6 <= found.difference_high)
+    assert np.mean(held) > 0.89
+
+
 def test_scores_that_differ_by_rounding_only_do_not_vary() -> None:
     near = 0.4 + 1e-16
     level = level_at(0.2, {0.1: (0.4, near, 0.4), 0.2: (near, 0.4, 0.4)})
@@ -224,12 +256,17 @@ def test_holm_of_nothing_is_nothing() -> None:
 
 def test_the_noise_floor_is_pooled_over_configurations() -> None:
     runs = runs_at({"a": (0.5, 0.6, 0.7), "b": (0.8, 0.8, 0.8), "c": (0.1, None, 0.3)})
-    assert noise_floor(runs) == pytest.approx(np.sqrt((2 * 0.01 + 0.0 + 0.02) / 5))
+    found = noise_floor(runs)
+    assert found is not None
+    assert found.variance == pytest.approx((2 * 0.01 + 0.0 + 0.02) / 5)
+    assert found.freedom == 5
 
 
 @pytest.mark.parametrize("score", [0.1, 0.3333333333333333, 0.7])
 def test_equal_scores_have_a_noise_floor_of_nothing(score: float) -> None:
-    assert noise_floor(runs_at({"a": (score,) * 5, "b": (2 * score,) * 3})) == 0.0
+    found = noise_floor(runs_at({"a": (score,) * 5, "b": (2 * score,) * 3}))
+    assert found is not None
+    assert found.variance == 0.0
 
 
 def test_one_seed_has_no_noise_floor() -> None:
@@ -346,3 +383,17 @@ def test_another_noise_where_training_collapses_changes_no_other_values_error_ra
         first_step = 0.05 / 5  # of Holm's procedure over five comparisons
         alarms += any(level.p is not None and level.p <= first_step for level in found[1:4])
     assert alarms / studies < 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_an_unstable_candidate_does_not_widen_the_noise_floor() -> None:
+    scores: dict[Value, Sequence[float | None]] = {
+        "a": (0.80, 0.81, 0.79),
+        "b": (0.80, 0.20, 0.79),
+        "c": (0.78, 0.79, 0.80),
+    }
+    found = noise_floor(runs_at(scores), floor=0.4)
+    assert found is not None
+    assert found.variance == pytest.approx(1e-4)
+    wild = noise_floor(runs_at({"b": scores["b"]}), floor=0.4)  # nothing else tells
+    assert wild is not None
+    assert wild.variance > 0.1

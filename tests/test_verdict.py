@@ -7,11 +7,13 @@ import pytest
 from sample_entries import POINT, SPACE, sample_study
 
 from search.findings import Curve, Level
+from search.inference import Spread
 from search.space import Point, Value
 from search.study import Study
 from search.verdict import effect, excluded_above, judge, safe, verdict
 
 GAIN, FLOOR = 0.6, 0.02
+NOISE = Spread(FLOOR**2, 6)
 
 
 def level(
@@ -44,40 +46,44 @@ def curve(name: str, means: dict[Value, float | None], p: float = 1e-6) -> Curve
 
 
 def judged(*curves: Curve, study: Study | None = None, point: Point | None = None) -> list[Curve]:
-    return judge(curves, GAIN, FLOOR, point or POINT, study or sample_study())
+    return judge(curves, GAIN, NOISE, point or POINT, study or sample_study())
 
 
 def test_no_difference_that_survives_is_flat() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.58, -0.02)], GAIN, FLOOR) == "flat"
+    assert verdict([level(1, 0.6), level(2, 0.58, -0.02)], 1, GAIN, NOISE) == "flat"
 
 
 def test_a_difference_that_survives_is_sensitive() -> None:
     levels = [level(1, 0.6), level(2, 0.55, -0.05, p=1e-4, survives=True)]
-    assert verdict(levels, GAIN, FLOOR) == "sensitive"
+    assert verdict(levels, 1, GAIN, NOISE) == "sensitive"
 
 
 def test_a_gain_that_survives_is_sensitive_however_large() -> None:
     levels = [level(1, 0.3), level(2, 0.9, 0.6, p=1e-4, survives=True)]
-    assert verdict(levels, GAIN, FLOOR) == "sensitive"
+    assert verdict(levels, 1, GAIN, NOISE) == "sensitive"
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.29, "sensitive"), (0.31, "cliff")])
 def test_losing_more_than_half_of_the_gain_is_a_cliff(loss: float, expected: str) -> None:
     levels = [level(1, 0.6), level(2, 0.6 - loss, -loss, p=1e-4, survives=True)]
-    assert verdict(levels, GAIN, FLOOR) == expected
+    assert verdict(levels, 1, GAIN, NOISE) == expected
 
 
 def test_a_loss_far_beyond_the_noise_floor_is_a_cliff_though_wide_intervals_hide_it() -> None:
     levels = [level(1, 0.6), level(2, 0.1, -0.5)]
-    assert verdict(levels, GAIN, FLOOR) == "cliff"
-    assert verdict(levels, GAIN, noise=0.2) == "unjudged"
+    assert verdict(levels, 1, GAIN, NOISE) == "cliff"
+    assert verdict(levels, 1, GAIN, NOISE, chance=1e-9) == "unjudged"
+    assert verdict(levels, 1, GAIN, Spread(FLOOR**2, 1)) == "cliff"
+    assert verdict(levels, 1, GAIN, Spread(FLOOR**2, 1), chance=0.01) == "unjudged"  # few runs
+    assert verdict(levels, 1, GAIN, Spread(0.3**2, 6)) == "unjudged"
+    assert verdict(levels, 1, GAIN, Spread(0.0, 6)) == "unjudged"  # ties tell of no noise
 
 
 @pytest.mark.parametrize("score", [1.0, 0.0])
 def test_runs_that_are_all_perfect_or_all_without_success_tell_nothing(score: float) -> None:
     same = level(2, score, 0.0, difference_low=0.0, difference_high=0.0)
     levels = [replace(one, scores=(score,) * 3) for one in (level(1, score), same)]
-    assert verdict(levels, GAIN, FLOOR) == "unjudged"
+    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
     assert excluded_above(levels) is None
 
 
@@ -85,7 +91,7 @@ def test_a_setting_that_does_nothing_at_all_is_flat_where_seeds_differ() -> None
     scores = (0.6, 0.7, 0.65)
     same = level(2, 0.65, 0.0, difference_low=0.0, difference_high=0.0)
     levels = [replace(one, scores=scores) for one in (level(1, 0.65), same)]
-    assert verdict(levels, GAIN, FLOOR) == "flat"
+    assert verdict(levels, 1, GAIN, NOISE) == "flat"
 
 
 @pytest.mark.parametrize(("half", "expected"), [(0.29, "flat"), (0.31, "unjudged")])
@@ -93,25 +99,47 @@ def test_intervals_in_which_a_cliff_has_room_are_not_called_flat(
     half: float, expected: str
 ) -> None:
     wide = level(2, 0.6, 0.0, difference_low=-half, difference_high=half)
-    assert verdict([level(1, 0.6), wide], GAIN, FLOOR) == expected
+    assert verdict([level(1, 0.6), wide], 1, GAIN, NOISE) == expected
 
 
 def test_where_nothing_is_gained_nothing_can_be_lost() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=0.0, noise=FLOOR) == "unjudged"
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], gain=-0.1, noise=FLOOR) == "unjudged"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], 1, 0.0, NOISE) == "unjudged"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], 1, -0.1, NOISE) == "unjudged"
 
 
-@pytest.mark.parametrize("noise", [FLOOR, None])
-def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: float | None) -> None:
-    assert verdict([level(1, 0.6), level(2, None, failed=3)], GAIN, noise) == "cliff"
+@pytest.mark.parametrize("noise", [NOISE, None])
+def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: Spread | None) -> None:
+    assert verdict([level(1, 0.6), level(2, None, failed=3)], 1, GAIN, noise) == "cliff"
+
+
+@pytest.mark.parametrize(("failed", "lost"), [(1, 0), (3, 3), (3, 2)])
+def test_one_failure_and_those_of_machines_make_no_cliff(failed: int, lost: int) -> None:
+    levels = [level(1, 0.6), level(2, None, failed=failed, lost=lost)]
+    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+
+
+def test_an_incumbent_that_failed_makes_no_cliff_of_its_setting() -> None:
+    levels = [level(1, None, failed=3), level(2, 0.6), level(3, 0.6)]
+    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+
+
+@pytest.mark.parametrize("failed", [3, 6])
+def test_where_half_of_the_runs_failed_nothing_is_called_flat(failed: int) -> None:
+    levels = [level(1, 0.6), level(2, 0.6, 0.0, failed=failed), level(3, 0.6, 0.0)]
+    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+
+
+def test_where_a_value_has_no_interval_nothing_is_called_flat() -> None:
+    levels = [level(1, 0.6), level(2, 0.1), level(3, 0.6, 0.0)]
+    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
 
 
 def test_one_seed_is_unjudged() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], GAIN, None) == "unjudged"
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], 1, GAIN, None) == "unjudged"
 
 
 def test_a_setting_without_runs_is_unjudged() -> None:
-    assert verdict([], GAIN, FLOOR) == "unjudged"
+    assert verdict([], 1, GAIN, NOISE) == "unjudged"
     assert effect([]) is None
     assert excluded_above([]) is None
 
@@ -135,6 +163,11 @@ def test_the_safe_range_is_contiguous_around_the_incumbent() -> None:
 def test_a_failed_run_bounds_the_safe_range() -> None:
     levels = [level(1, 0.6), level(2, 0.6, failed=1), level(3, 0.6)]
     assert safe(levels, 1, FLOOR) == (1,)
+
+
+def test_a_value_that_is_worse_beyond_chance_is_not_safe() -> None:
+    worse = level(2, 0.59, -0.01, p=1e-6, survives=True)
+    assert safe([level(1, 0.6), worse], 1, FLOOR) == (1,)
 
 
 def test_without_a_noise_floor_or_a_score_nothing_is_called_safe() -> None:
@@ -192,7 +225,7 @@ def test_a_best_value_inside_is_no_alarm() -> None:
 
 
 def test_a_best_value_at_an_edge_is_no_alarm_where_one_inside_does_as_well() -> None:
-    (found,) = judged(curve("cross.theta", {0.0: 0.8, 0.1: 0.8, 0.25: 0.6, 0.5: 0.5}))
+    (found,) = judged(curve("cross.theta", {0.0: 0.81, 0.1: 0.8, 0.25: 0.6, 0.5: 0.5}))
     assert (found.verdict, found.alarm) == ("cliff", "")
 
 
