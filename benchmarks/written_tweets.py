@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqeval.metrics.sequence_labeling import get_entities
+from transformers import PreTrainedTokenizerBase
 
 from muse.asked import Asked
 from muse.checkpoint import load
 from muse.config import DataConfig, MuseConfig
 from muse.corpora import Tweet, read_corpus
 from muse.labelling import label_all
+from muse.model import Muse
 from muse.words import word_spans
+
+Loaded = tuple[Muse, PreTrainedTokenizerBase]
 
 BEHIND = set(".,!?:;)…") | {"..."}
 """Written without a blank before them."""
@@ -34,10 +38,10 @@ def written(words: Sequence[str]) -> str:
     return text
 
 
-def score(model: Path, tweets: Sequence[Tweet], asked: Sequence[Asked]) -> float:
+def score(model: Loaded, tweets: Sequence[Tweet], asked: Sequence[Asked]) -> float:
     """F1 of entities by their letters and type, blanks left out."""
     right = told = true = 0
-    for tweet, answer in zip(tweets, label_all(*load(model), asked, 32), strict=True):
+    for tweet, answer in zip(tweets, label_all(*model, asked, 32), strict=True):
         spans = get_entities(list(tweet.target))
         gold = [("".join(tweet.words[first : last + 1]), kind) for kind, first, last in spans]
         found = [("".join(e["text"].split()), e["type"]) for e in answer["entities"]]
@@ -60,14 +64,15 @@ def main() -> None:
     again = [[t[begin:end] for begin, end in word_spans(t, config)] for t in texts]
     same = sum(list(t.words) == words for t, words in zip(tweets, again, strict=True))
     print(f"split as they were: {same} of {len(tweets)} tweets")
-    some = tweets[: given.tweets]
+    some, texts = tweets[: given.tweets], texts[: given.tweets]
+    model = load(given.model)
     ways = {
         "as the corpus has them": [Asked("", " ".join(t.words), t.words) for t in some],
-        "as people write them": [Asked("", text) for text in texts[: given.tweets]],
-        "the same, split at blanks": [Asked("", t, tuple(t.split())) for t in texts[: len(some)]],
+        "as people write them": [Asked("", text) for text in texts],
+        "the same, split at blanks": [Asked("", t, tuple(t.split())) for t in texts],
     }
     for name, asked in ways.items():
-        print(f"{name}: F1 {score(given.model, some, asked):.3f}", flush=True)
+        print(f"{name}: F1 {score(model, some, asked):.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,6 @@ class Asked:
     error: str = ""
 
 
-def sayable(name: str) -> str:
-    """The same with a question mark for what UTF-8 does not know."""
-    return name.encode(errors="replace").decode()
-
-
 def checked(asked: Asked) -> Asked:
     """The same, or its error where a model could not read the text."""
     if not asked.text.split():
@@ -63,11 +58,10 @@ def asked_in_folder(folder: Path) -> list[Asked]:
 
 def read_file(text: Path, image: Path | None) -> Asked:
     """One tweet of a folder."""
-    name = sayable(text.stem)
     try:
-        return checked(Asked(name, read_utf8(text), image=image))
+        return checked(Asked(text.stem, read_utf8(text), image=image))
     except UserError as error:
-        return Asked(name, error=str(error))
+        return Asked(text.stem, error=str(error))
 
 
 def asked_in_lines(lines: Iterable[bytes], source: str, folder: Path) -> list[Asked]:
@@ -97,7 +91,7 @@ def read_line(line: bytes, name: str, folder: Path) -> Asked:
         reason = str(error).partition("\n")[0]
         return Asked(name, error=f'is no JSON ({reason}); give {{"text": "..."}}.')
     given = told if isinstance(told, dict) else {}
-    own = sayable(str(name if given.get("id") is None else given["id"]))
+    own = str(name if given.get("id") is None else given["id"])
     text: Any = given.get("text")
     words = tuple(text) if isinstance(text, list) else ()
     if not isinstance(text, str) and not are_words(words):

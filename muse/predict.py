@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import track
 
-from muse.asked import Asked, asked_in_folder, asked_in_lines, checked, sayable
+from muse.asked import Asked, asked_in_folder, asked_in_lines, checked
 from muse.errors import UserError
 
 
@@ -151,8 +151,9 @@ def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:
 
 
 def write(found: dict[str, Any], lines: TextIO) -> None:
-    """One line of JSON; a path in it may hold what UTF-8 does not know."""
-    lines.write(sayable(json.dumps(found, ensure_ascii=False)) + "\n")
+    """One line of JSON; what UTF-8 does not know, as in an odd path, becomes a question mark."""
+    line = json.dumps(found, ensure_ascii=False)
+    lines.write(line.encode(errors="replace").decode() + "\n")
 
 
 def progress(

@@ -17,7 +17,7 @@ from search.findings import Level, Run
 from search.space import Value
 
 CONFIDENCE = 0.95
-ROUNDING = 1e-12
+ROUNDING = 1e-9
 """Scores as near as this are the same."""
 
 
@@ -27,6 +27,11 @@ class Spread:
 
     variance: float
     freedom: float
+
+    @property
+    def deviation(self) -> float:
+        """Its root, in units of the score."""
+        return float(np.sqrt(self.variance))
 
     def interval(self, centre: float, share: float) -> tuple[float, float]:
         """Student's interval around a mean whose variance is `share` of this one."""

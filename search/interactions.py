@@ -9,12 +9,10 @@ from scipy import stats
 from search.entry import Entry
 from search.fault import OF_MACHINES
 from search.findings import Interaction, Run
-from search.inference import CONFIDENCE, scores_by_seed
+from search.inference import CONFIDENCE, ROUNDING, scores_by_seed
 from search.space import Point, Value
 
 Pair = tuple[Value, Value]
-ROUNDING = 1e-9
-"""Scores as near as this are the same."""
 
 Cells = dict[Pair, dict[int, float]]
 """Scores by seed at each pair of values."""

@@ -6,7 +6,7 @@ where it was good already.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, sqrt
+from math import inf
 from statistics import mean
 from typing import Any
 
@@ -124,7 +124,7 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
         point=best.point,
         seeds=tuple(sorted({e.seed for e in own})),
         mean=centre,
-        noise=None if noise is None else sqrt(noise.variance),
+        noise=None if noise is None else noise.deviation,
         baseline=baseline,
         curves=tuple(curves),
         ped_anova={},

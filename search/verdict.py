@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import sqrt
 
 from search.findings import Curve, Level, Verdict
 from search.inference import CONFIDENCE, Spread, holm
@@ -31,18 +30,18 @@ def judge(
     corrected = holm([curve.levels for curve in curves])
     compared = sum(level.p is not None for levels in corrected for level in levels)
     chance = (1 - CONFIDENCE) / max(1, compared)
-    floor = None if noise is None else sqrt(noise.variance)
+    floor = None if noise is None else noise.deviation
     judged = []
     for curve, levels in zip(curves, corrected, strict=True):
+        told = verdict(levels, curve.incumbent, gain, noise, chance)
         found = replace(
             curve,
             levels=tuple(levels),
-            verdict=verdict(levels, curve.incumbent, gain, noise, chance),
+            verdict="unjudged" if curve.inert else told,
             effect=effect(levels),
             excluded_above=None if curve.inert else excluded_above(levels),
             safe=safe(levels, curve.incumbent, floor),
         )
-        found = replace(found, verdict="unjudged" if curve.inert else found.verdict)
         judged.append(replace(found, alarm=alarm(found, point, study, floor or 0.0)))
     return sorted(judged, key=lambda curve: -(curve.effect or 0.0))
 
@@ -72,8 +71,9 @@ def verdict(
     if any(level.survives for level in others):
         return "sensitive"
     bound = excluded_above(levels)
-    known = bound is not None and all(is_known(level) for level in others)
-    return "flat" if known and bound <= MOST * gain else "unjudged"  # type: ignore[operator]
+    if bound is None or not all(map(is_known, others)):
+        return "unjudged"
+    return "flat" if bound <= MOST * gain else "unjudged"
 
 
 def is_known(level: Level) -> bool:
