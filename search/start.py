@@ -23,7 +23,7 @@ from search.settle import ASK_ABOVE_HOURS
 from search.stored import stored, write_about
 from search.study import Study
 from search.view import View, clock, settings
-from search.warm_start import read_priors
+from search.warm_start import otherwise, read_priors
 from search.work import Work
 
 
@@ -80,7 +80,7 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     if places.storage:
         check_free(places.storage)
     with new_folder(root, study, tensors.key, places, priors) as place:
-        go(study, place, tensors, way)
+        go(study, place, tensors, way, otherwise(way.warm_start, study, tensors.key))
 
 
 def phases_of(study: Study, way: Way) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
         if changed.spoils:
             drop_unfinished(place, changed.spoils)
         write_about(root, history(found, study, changed, tensors.key))
-        go(study, place, tensors, way, changed.all)
+        go(study, place, tensors, way, [f"going on although {each}" for each in changed.all])
 
 
 def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
@@ -162,14 +162,10 @@ def settle(ledger: Ledger, epochs: int) -> None:
             ledger.end(entry.trial_id, "completed", 0.0, 0.0, "")
 
 
-def go(
-    study: Study, place: StudyFolder, tensors: Tensors, way: Way, changed: Sequence[str] = ()
-) -> None:
-    """Run a study's phases and say what came of it."""
+def go(study: Study, place: StudyFolder, tensors: Tensors, way: Way, notes: Sequence[str]) -> None:
+    """Run a study's phases and say what came of it; the notes come first."""
     with View(study.name, study.base.metric) as view:
-        for change in changed:
-            view.say(f"going on although {change}")
-        for line in told_counts(tensors):
+        for line in [*notes, *told_counts(tensors)]:
             view.say(line)
         ledger = Ledger(place.ledger)
         settle(ledger, study.budget.epochs)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from muse.errors import UserError
+from search.changes import differences
 from search.entry import Entry
 from search.ledger import Ledger
 from search.prior import Known, Prior
@@ -11,6 +12,9 @@ from search.searcher import distributions
 from search.space import Choice, Knob
 from search.stored import stored
 from search.study import Study
+
+DECISIVE = ("preset ", "data.inputs ", "budget.epochs ", "fixed.")
+"""Fields that decide what score a point gets, as `differences` begins."""
 
 
 def read_priors(folders: Sequence[Path], study: Study) -> list[Prior]:
@@ -44,6 +48,22 @@ def read_prior(folder: Path, study: Study) -> Prior:
     if not trials:
         raise UserError(f"--warm-start {folder}: no trial of its search was trained in full.")
     return Prior(folder=str(folder.resolve()), trials=trials)
+
+
+def otherwise(folders: Sequence[Path], study: Study, data_hash: str) -> list[str]:
+    """In what earlier studies got their scores otherwise than this one will, a line each.
+
+    They are learnt from all the same: where a point is good, it often is so elsewhere.
+    """
+    lines = []
+    for folder in folders:
+        earlier = stored(folder)
+        apart = [d for d in differences(earlier.study, study) if d.startswith(DECISIVE)]
+        if earlier.latest["data_hash"] != data_hash:
+            apart.append("its data was other")
+        if apart:
+            lines.append(f"learning from {folder}, although {'; '.join(apart)}")
+    return lines
 
 
 def known_trials(entries: list[Entry]) -> list[Known]:

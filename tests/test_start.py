@@ -1,6 +1,7 @@
 """A command starts, resumes or refuses: everything but the search itself, which is replaced."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ class Commands:
         self.file.write_text(EXPERIMENT)
         self.went: list[Study] = []
         self.places: list[Any] = []
+        self.notes: Sequence[str] = ()
 
-    def go(self, study: Study, place: Any, *_: Any) -> None:
+    def go(self, study: Study, place: Any, *given: Any) -> None:
         """Instead of a search: one trial ends, one is interrupted."""
+        *_, self.notes = given
         self.went.append(study)
         self.places.append(place)
         ledger = Ledger(place.ledger)
@@ -202,6 +205,7 @@ def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
 ) -> None:
     earlier = ["--warm-start", str(commands.root())]
     assert commands.run(str(commands.file), *earlier, name="next") == ""
+    assert commands.notes == []
     assert commands.run("--resume", name="next") == ""
     for place in commands.places[1:]:
         (prior,) = place.priors
@@ -210,6 +214,22 @@ def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
         assert (trial.trial_id, trial.point, trial.value) == ("search-0000", POINT, 0.7)
     about = yaml.safe_load((commands.root("next") / "study.yaml").read_text())
     assert about["warm_start"][0]["trials"][0]["trial_id"] == "search-0000"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("budget.epochs=3", "although budget.epochs changed (2, now 3)"),
+        ("train.batch_size=7", "although fixed.train.batch_size changed (not given, now 7)"),
+        ("data.synthetic_seed=1", "although its data was other"),
+    ],
+)
+def test_in_what_an_earlier_study_was_otherwise_is_said(
+    commands: Commands, option: str, said: str
+) -> None:
+    earlier = ["--warm-start", str(commands.root()), "--set", option]
+    assert commands.run(str(commands.file), *earlier, name="next") == ""
+    assert commands.notes == [f"learning from {commands.root()}, {said}"]
 
 
 @pytest.mark.parametrize(
