@@ -94,7 +94,7 @@ class Desk:
         """A pool tells of an epoch, and learns whether to go on."""
         async with self.changed:
             job = self.jobs[trial_id]
-            self._pace(job, figures.get("epoch", 0))
+            self._pace(job, figures)
             self.peak = max(self.peak, figures.get("peak_memory", 0.0))
             self._tell(job, figures)
             number = len(job.messages)
@@ -103,10 +103,15 @@ class Desk:
             job.answering, job.heard = False, self.clock()
             return not job.unwanted
 
-    def _pace(self, job: Job, epoch: int) -> None:
-        """Learn how long an epoch takes; one that is told again after a restart took none."""
+    def _pace(self, job: Job, figures: Message) -> None:
+        """Learn how long an epoch takes; one that is told again is known already.
+
+        To a desk that is new, because the search was resumed, it is not: then what its workers
+        took for it counts, not the moment that they needed to load it.
+        """
+        epoch = figures.get("epoch", 0)
         if epoch > job.epoch:
-            job.paces.append(self.clock() - job.heard)
+            job.paces.append(max(self.clock() - job.heard, figures.get("seconds", 0.0)))
             job.epoch = epoch
         job.told = True
 
@@ -210,11 +215,12 @@ class Desk:
             Whether pools can run at all: one does, or not many in a row were lost at their start.
         """
         async with self.change():
-            gone = self.pools.pop(pool, Pool())
+            gone = self.pools.get(pool, Pool())
             gone.retired = True  # its last question may still wait here for an answer
             if not gone.able:
                 self.barren += 1
-            self._lose(pool, fault)
+            self._lose(pool, fault)  # while it is known what the pool held
+            self.pools.pop(pool, None)
             return self.barren < BARREN or any(known.able for known in self.pools.values())
 
     async def hung(self) -> list[Any]:

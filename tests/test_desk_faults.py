@@ -227,6 +227,30 @@ def test_a_trial_taken_up_again_has_time_to_start_and_learns_nothing_from_its_re
     run(story())
 
 
+def test_after_a_resume_the_epoch_told_again_counts_with_the_time_that_it_once_took() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        clock.now += 2  # in which the run's last state was read
+        asyncio.create_task(desk.report("a", {"epoch": 4, "seconds": 30.0}))  # noqa: RUF006
+        await desk.next("a", 0)
+        assert desk.limit(desk.jobs["a"]) == 90
+
+    run(story())
+
+
+def test_a_trial_that_fails_because_its_pool_was_lost_costs_what_the_pool_held() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=0)
+        await desk.open(0, devices=0.25, shares=True)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.lose(0, LOST)
+        assert (await desk.next("a", 0))["devices"] == 0.25
+
+    run(story())
+
+
 def test_workers_that_wait_for_their_driver_are_not_hung() -> None:
     async def story() -> None:
         clock = Clock()
