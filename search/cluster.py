@@ -15,7 +15,6 @@ import ray.train
 from ray.train import WorkerGroupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from muse.errors import UserError
 from search.connect import connect
 from search.desk import Desk
 from search.enter import pool_loop
@@ -24,6 +23,14 @@ from search.faults import NOBODY, first_line, of_workers
 from search.group import Group, Several, Single
 from search.guard import stand_guard
 from search.packing import gpus_for
+from search.room import (
+    Resources,
+    concurrent_trials,
+    each_worker,
+    fitting,
+    gpus_per_worker,
+    whole_gpus,
+)
 from search.study import Study
 from search.task import Patience
 
@@ -40,6 +47,9 @@ PATIENCE = 30.0
 HURRY = 5.0
 """Seconds that a pool gets to end where nobody wants to wait."""
 
+ROOM_WITHIN = 1200.0
+"""Seconds in which a group of many workers must find room: a new machine would be there by then."""
+
 
 class Cluster:
     """Ray, a desk, and the worker groups (pools) of one study. Use it in a `with`.
@@ -48,15 +58,24 @@ class Cluster:
     wait and the cluster has room, and kills workers that have been silent for too long.
     """
 
-    def __init__(self, study: Study, folder: str, address: str | None = None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        folder: str,
+        address: str | None = None,
+        room_within: float = float("inf"),
+    ) -> None:
         """Nothing is started yet.
 
         Args:
             study: whose trials it runs.
             folder: an absolute path that all nodes see, or an address in a bucket.
             address: of a Ray cluster; None is this machine.
+            room_within: seconds for which a trial waits for room while no group has any; as long as
+                it takes where groups are so small that any machine that comes will do.
         """
         self.study, self.folder, self.address = study, folder, address
+        self.room_within, self.served = room_within, time.monotonic()
         self.pools: dict[int, threading.Thread] = {}
         self.numbers = count()
         self.opening = threading.Lock()  # the watcher starts pools as well
@@ -72,10 +91,11 @@ class Cluster:
         try:
             if self.connected and self.address is None:
                 self.guard = stand_guard()
-            have = ray.cluster_resources()
+            have = machines()
             self.gpus = gpus_per_worker(self.study, have)
             self.concurrent = concurrent_trials(self.study, have, self.gpus)
             self.desk = start_desk(self.study)
+            self.served = time.monotonic()
             self.make_room(self.study.trials)
             self.watcher.start()
         except BaseException:
@@ -132,7 +152,7 @@ class Cluster:
     @property
     def apart(self) -> int:
         """Trials for which there is room where none shares a GPU with another."""
-        have = ray.cluster_resources()
+        have = machines()
         return max(1, fitting(self.study, have, whole_gpus(gpus_per_worker(self.study, have))))
 
     @property
@@ -163,12 +183,22 @@ class Cluster:
         for worker in ray.get(self.desk.hung.remote()):
             ray.kill(worker)
         self.share()
-        self.concurrent = max(1, fitting(self.study, ray.cluster_resources(), self.gpus))
+        self.concurrent = max(1, fitting(self.study, machines(), self.gpus))
         waiting, able = ray.get(self.desk.demand.remote())
+        self.expect_room(waiting, able)
         with self.opening:
             starting = len(set(list(self.pools)) - able)
             for _ in range(min(waiting - starting, self.most - len(self.pools))):
                 self.start_pool()
+
+    def expect_room(self, waiting: int, able: set[int]) -> None:
+        """Tell who waits that there will be no room, where there was none for too long."""
+        if not waiting or able:
+            self.served = time.monotonic()
+        elif time.monotonic() - self.served > self.room_within:
+            workers, minutes = self.study.resources.workers, self.room_within / 60
+            reason = f"for {minutes:.0f} minutes no room was found for {workers} of them at once"
+            ray.get(self.desk.close.remote(reason))
 
     def share(self) -> None:
         """Give trials a part of a GPU each, once one has shown how much of its memory it needs.
@@ -233,6 +263,11 @@ class Cluster:
             ray.get(self.desk.close.remote(fault.reason))
 
 
+def machines() -> list[Resources]:
+    """What each living machine of the cluster has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def start_desk(study: Study) -> Any:
     """The desk, as an actor beside this process: it outlives all machines but this one."""
     here = ray.get_runtime_context().get_node_id()
@@ -245,47 +280,3 @@ def start_desk(study: Study) -> Any:
     )
     actor = ray.remote(Desk).options(num_cpus=0, scheduling_strategy=stay)
     return actor.remote(wanted.max_failures, patience)
-
-
-def gpus_per_worker(study: Study, have: dict[str, float]) -> float:
-    """GPUs of each worker: as the study says, else one where there are any."""
-    asked = study.resources.gpus_per_worker
-    return asked if asked is not None else float(have.get("GPU", 0) >= 1)
-
-
-def whole_gpus(gpus: float) -> float:
-    """The GPUs of a worker if it shares none."""
-    return 1.0 if 0 < gpus < 1 else gpus
-
-
-def each_worker(study: Study, gpus: float) -> dict[str, float]:
-    """What a worker asks of Ray."""
-    wanted = study.resources
-    asked = {"CPU": wanted.cpus_per_worker, "GPU": gpus, **wanted.custom}
-    return {name: amount for name, amount in asked.items() if amount}
-
-
-def fitting(study: Study, have: dict[str, float], gpus: float) -> int:
-    """Trials for which the cluster has room as it stands, no more than the study wants at once."""
-    workers = study.resources.workers
-    needs = each_worker(study, gpus).items()
-    fits = min(int(have.get(name, 0) // (workers * amount)) for name, amount in needs)
-    return min(fits, study.resources.concurrent or fits)
-
-
-def concurrent_trials(study: Study, have: dict[str, float], gpus: float) -> int:
-    """Trials that run at once at the start.
-
-    Raises:
-        UserError: not even one fits, and the study does not say that the cluster grows.
-    """
-    fits = fitting(study, have, gpus)
-    if fits < 1 and study.resources.concurrent is None:
-        needs = each_worker(study, gpus)
-        wants = ", ".join(f"{study.resources.workers * n:g} {name}" for name, n in needs.items())
-        there = ", ".join(f"{have.get(name, 0):g} {name}" for name in needs)
-        raise UserError(
-            f"resources: a trial wants {wants}, the cluster has {there}; ask for less, or set "
-            "resources.concurrent where it grows on demand."
-        )
-    return max(1, fits)

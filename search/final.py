@@ -10,10 +10,11 @@ from ray.tune.schedulers import FIFOScheduler
 from muse.errors import UserError
 from search.best import final_part, put_model, write_best
 from search.bucket import at_hand
-from search.cluster import Cluster, whole_gpus
+from search.cluster import ROOM_WITHIN, Cluster
 from search.entry import Entry
 from search.launch import tune_phase
 from search.plan import FINAL, incumbent
+from search.room import whole_gpus
 from search.searcher import Listed, Proposal
 from search.study import Study
 from search.task import Task
@@ -56,7 +57,8 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
     usual = work.study.resources.workers
     workers = usual if as_usual else usual * work.cluster().apart
     work.release()
-    with Cluster(in_one_group(work.study, workers), work.place.shared, work.address) as cluster:
+    study, shared = in_one_group(work.study, workers), work.place.shared
+    with Cluster(study, shared, work.address, ROOM_WITHIN) as cluster:
         yield cluster
 
 

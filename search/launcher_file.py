@@ -10,6 +10,7 @@ from typing import Any
 
 import search
 from muse.errors import UserError
+from search.room import each_worker, gpus_per_worker, workers_on
 from search.study import Study
 
 SHARED = "/mnt/shared/results"
@@ -94,15 +95,9 @@ class LauncherFile:
         if not self.grows:
             return {}
         asked, has = study.resources, self.workers()
-        gpus = asked.gpus_per_worker
-        if gpus is None:
-            gpus = float(any(node.get("GPU", 0) >= 1 for node in has.values()))
-        wants = {"CPU": asked.cpus_per_worker, "GPU": gpus, **asked.custom}
-        wants = {name: amount for name, amount in wants.items() if amount}
-        fits = {
-            name: min(int(node.get(key, 0) // amount) for key, amount in wants.items())
-            for name, node in has.items()
-        }
+        gpus = gpus_per_worker(study, list(has.values()))
+        wants = each_worker(study, gpus)
+        fits = {name: workers_on(node, wants) for name, node in has.items()}
         if not any(fits.values()):
             raise UserError(
                 f"{self.file}: a worker wants {told(wants)}, but no machine of it has that "

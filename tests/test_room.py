@@ -2,10 +2,13 @@
 
 import threading
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
-from search.cluster import Cluster, fitting
+from muse.errors import UserError
+from search.cluster import Cluster
+from search.room import Resources, concurrent_trials, fitting
 from search.study import Study
 
 
@@ -15,7 +18,7 @@ def cluster_of(cpus: int, trials: int, **resources: float | None) -> Cluster:
     made = Cluster(
         Study.model_validate({"budget": {"trials": trials}, "resources": asked}), "unused"
     )
-    made.concurrent = max(1, fitting(made.study, {"CPU": cpus}, 0.0))
+    made.concurrent = max(1, fitting(made.study, [{"CPU": cpus}], 0.0))
 
     def start_pool() -> None:
         made.pools[len(made.pools)] = threading.Thread()
@@ -86,7 +89,46 @@ def test_a_cluster_that_grows_is_asked_for_no_more_than_the_phase_can_use() -> N
 def test_workers_that_share_no_gpu_are_as_many_as_there_are_gpus(
     asked: float | None, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
+    monkeypatch.setattr("search.cluster.machines", lambda: [{"CPU": 16, "GPU": 2}])
     cluster = cluster_of(16, 9, gpus_per_worker=asked)
     cluster.gpus, cluster.concurrent = 0.125, 16  # once trials have shown that they are small
     assert cluster.apart == groups
+
+
+@pytest.mark.parametrize(
+    ("resources", "machines", "fits"),
+    [
+        ({"cpus_per_worker": 4}, [{"CPU": 6}, {"CPU": 6}], 2),  # a worker is not spread over two
+        ({"cpus_per_worker": 4, "workers": 2}, [{"CPU": 6}, {"CPU": 6}], 1),  # a group is
+        ({"cpus_per_worker": 0.2}, [{"CPU": 1}], 5),  # 1 // 0.2 is 4
+        ({"cpus_per_worker": 0.1, "gpus_per_worker": 0.4}, [{"CPU": 8, "GPU": 2}], 4),
+        ({"cpus_per_worker": 1, "custom": {"disk": 2}}, [{"CPU": 9}, {"CPU": 9, "disk": 5}], 2),
+    ],
+)
+def test_room_is_counted_machine_by_machine(
+    resources: dict[str, float], machines: list[Resources], fits: int
+) -> None:
+    asked = {"gpus_per_worker": 0, **resources}
+    study = Study.model_validate({"resources": asked})
+    assert fitting(study, machines, float(asked["gpus_per_worker"])) == fits
+
+
+def test_a_trial_that_no_machine_can_hold_is_refused_with_what_each_has() -> None:
+    study = Study.model_validate({"resources": {"cpus_per_worker": 8, "gpus_per_worker": 0}})
+    with pytest.raises(UserError, match="a trial wants 8 CPU, the cluster has 6 CPU; 4 CPU"):
+        concurrent_trials(study, [{"CPU": 6}, {"CPU": 4}], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "able", "closed"), [(1, set(), True), (0, set(), False), (1, {0}, False)]
+)
+def test_a_group_that_found_no_room_for_long_is_waited_for_no_longer(
+    waiting: int, able: set[int], closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = cluster_of(cpus=4, trials=1, workers=4)
+    cluster.room_within, told = 60.0, []
+    cluster.served -= 61
+    cluster.desk = SimpleNamespace(close=SimpleNamespace(remote=told.append))
+    monkeypatch.setattr("search.cluster.ray.get", lambda _: None)
+    cluster.expect_room(waiting, able)
+    assert told == ["for 1 minutes no room was found for 4 of them at once"] * closed

@@ -292,6 +292,18 @@ def test_a_search_that_waits_for_its_first_node_asks_for_it(tmp_path: Path) -> N
     assert [e.state for e in entries] == ["completed"] * 2
 
 
+def test_a_group_too_large_for_the_machines_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    about = study(1, concurrent=1, workers=2)
+    search = Search(about, tmp_path)
+    with (
+        machines(1) as made,
+        Cluster(about, str(tmp_path), made.address, room_within=6.0) as cluster,
+    ):
+        (entry,) = search.run(cluster)
+    assert entry.state == "failed"
+    assert entry.reason.endswith("for 0 minutes no room was found for 2 of them at once")
+
+
 def test_a_silent_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
     about = study(2, first_epoch_minutes=0.1)
     search = Search(about, tmp_path, seconds=0.2, hang=1)
