@@ -10,7 +10,10 @@ from typing import Literal
 Kind = Literal["diverged", "memory", "worker lost", "node lost", "hung", "disk", "error"]
 
 
-OF_MACHINES: tuple[str, ...] = ("worker lost", "node lost", "hung", "disk", "changed")
+PASSING: tuple[str, ...] = ("worker lost", "node lost", "hung", "disk")
+"""Kinds that another day and another machine may be spared."""
+
+OF_MACHINES = (*PASSING, "changed")
 """Kinds that say nothing of a trial's settings; the last: what it was begun with changed."""
 
 

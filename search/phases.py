@@ -94,8 +94,8 @@ def run_list(work: Work, phase: str, wanted: list[Proposal]) -> None:
     todo = missing(wanted, on_record)
     if not todo:
         return
-    ids = {proposal.trial_id for proposal in wanted}
-    earlier = [entry for entry in on_record if entry.trial_id in ids]
+    settled = {run.trial_id for run in wanted} - {run.trial_id for run in todo}
+    earlier = [entry for entry in on_record if entry.trial_id in settled]
     cluster = work.cluster()
     cluster.make_room(len(todo))
     begin = work.keeper.start(phase, len(wanted), earlier, cluster.devices)

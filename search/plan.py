@@ -13,6 +13,7 @@ from statistics import mean
 from muse.config import Frozen
 from muse.errors import UserError
 from search.entry import Entry
+from search.fault import PASSING
 from search.searcher import Proposal
 from search.sections import MOST_SEEDS, Curves
 from search.space import Choice, Knob, Point, Range, Value, short, within
@@ -172,13 +173,18 @@ def strongest_pairs(ranked: Sequence[str], count: int) -> list[tuple[str, str]]:
 
 
 def missing(wanted: Iterable[Proposal], entries: Sequence[Entry]) -> list[Proposal]:
-    """Those that have not ended; one that was interrupted goes on from what is on record."""
+    """Those that have not ended, or only for their machine's sake; what is on record stays."""
     known = {entry.trial_id: entry for entry in entries}
     return [
         replace(run, seen=known[run.trial_id].epochs if run.trial_id in known else 0)
         for run in wanted
-        if run.trial_id not in known or known[run.trial_id].state == "running"
+        if run.trial_id not in known or is_open(known[run.trial_id])
     ]
+
+
+def is_open(entry: Entry) -> bool:
+    """Whether a run is to be trained (again): it was interrupted, or its machine failed it."""
+    return entry.state == "running" or (entry.state == "failed" and entry.kind in PASSING)
 
 
 class Plan(Frozen):

@@ -278,15 +278,18 @@ def test_the_strongest_pairs_have_the_least_ranks() -> None:
 
 
 def test_what_has_ended_is_not_missing_and_what_was_interrupted_goes_on() -> None:
-    wanted = [Proposal(name, POINT, 8) for name in ("done", "failed", "stopped", "half", "new")]
+    names = ("done", "failed", "stopped", "changed", "half", "lost", "new")
+    wanted = [Proposal(name, POINT, 8) for name in names]
     on_record = [
         sample_entry("done"),
-        sample_entry("failed", None),
+        sample_entry("failed", None, kind="diverged"),
         sample_entry("stopped", state="stopped"),
+        sample_entry("changed", None, kind="changed"),
         sample_entry("half", state="running", epochs=1),
+        sample_entry("lost", state="failed", kind="disk"),  # which says nothing of its settings
     ]
     found = missing(wanted, on_record)
-    assert [(run.trial_id, run.seen) for run in found] == [("half", 1), ("new", 0)]
+    assert [(run.trial_id, run.seen) for run in found] == [("half", 1), ("lost", 2), ("new", 0)]
 
 
 def test_the_run_count_bounds_sweep_and_corners() -> None:
