@@ -11,6 +11,7 @@ from search.faults import wait_for_storage
 from search.ledger_files import save_copy, take_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
+from search.stored import key_of
 
 STAY = {"trials", ".ray", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
 """What is not sent as it stands: trials send theirs, the ledger may be in the midst of a line."""
@@ -82,7 +83,7 @@ def bring_back(root: Path, url: str) -> None:
         url: of the twin.
 
     Raises:
-        UserError: the bucket cannot be used.
+        UserError: the bucket cannot be used, or holds another study.
     """
     check_bucket(url)
     if not has_study(url):
@@ -92,9 +93,15 @@ def bring_back(root: Path, url: str) -> None:
         Twin(root, url, {"trials"}).pull()
         return
     with scratch() as here:
-        theirs = here / "ledger.db"
         twin = Twin(root, url)
-        if twin.there.get_file_info(f"{twin.root}/ledger.db").is_file:
-            copy(twin.there, f"{twin.root}/ledger.db", HERE, str(theirs))
-        if take_copy(root / "ledger.db", theirs):  # then all else there is newer too
+        for name in ("study.yaml", "ledger.db"):
+            if twin.there.get_file_info(f"{twin.root}/{name}").is_file:
+                copy(twin.there, f"{twin.root}/{name}", HERE, str(here / name))
+        key = key_of(root)
+        if key != key_of(here):
+            raise UserError(
+                f"--storage: {url} holds another study than {root}; give another --name or "
+                "--output, or the storage that this study began with."
+            )
+        if take_copy(root / "ledger.db", here / "ledger.db", key):  # all else is newer there, too
             Twin(root, url, STAY).pull()

@@ -105,7 +105,11 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise UserError(f"--set {text}: give KEY=VALUE, as in --set cross.theta=0.2")
-        fields[key.strip()] = yaml.safe_load(value)
+        try:
+            fields[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = getattr(error, "problem", None) or "it cannot be read"
+            raise UserError(f"--set {text}: the value is no YAML ({reason})") from error
     for option, key in SHORTCUTS.items():
         given = getattr(options, option)
         if given is not None:

@@ -16,7 +16,7 @@ from search.ledger_files import check, take_copy
 from search.prior import Prior
 from search.provenance import provenance
 from search.schema import read_url, sqlite_file
-from search.stored import Stored, address, describe, write_about
+from search.stored import ABOUT_NEW, Stored, address, describe, write_about
 from search.study import Study
 
 
@@ -130,7 +130,8 @@ def new_folder(
         raise UserError(f"{root}: a finished study stands here; give another --name.")
     if (root / "study.yaml").exists():
         raise UserError(f"{root}: an interrupted study stands here; --resume it or give a --name.")
-    if root.is_dir() and {file.name for file in root.iterdir()} - {".lock"}:
+    begun = {".lock", ABOUT_NEW}  # all that a kill at the very start leaves
+    if root.is_dir() and {file.name for file in root.iterdir()} - begun:
         raise UserError(f"{root}: holds files that are no study; give another --name.")
     kept = {"study": f"{study.name}-{uuid4().hex[:12]}"}  # two studies may bear one name
     if places.ledger:
@@ -181,7 +182,7 @@ def old_folder(root: Path, found: Stored, ledger: str = "") -> StudyFolder:
         if file is not None:
             check_owner(root, file)
             if where.copy is not None:
-                take_copy(file, where.copy)
+                take_copy(file, where.copy, where.study)
         check_there(root, where)
     except BaseException:
         lock.close()

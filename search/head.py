@@ -6,6 +6,7 @@ lines are Ray's.
 
 import argparse
 import asyncio
+import glob
 import json
 import os
 import re
@@ -180,13 +181,21 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
     folder = Path(options.folder).expanduser()
     if not folder.is_dir():
         return {"file": ""}
-    file = Path(tempfile.gettempdir()) / f"{folder.name}-{os.getuid()}.tar"
-    with tarfile.open(file, "w") as packed:
+    begins = f"muse-search-{folder.name}-"
+    for earlier in Path(tempfile.gettempdir()).glob(f"{glob.escape(begins)}????????.tar"):
+        with suppress(OSError):  # another user's
+            earlier.unlink()
+    number, file = tempfile.mkstemp(".tar", begins)  # readable by nobody else, by no known name
+    with os.fdopen(number, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as packed:
         for inside in sorted(folder.iterdir()):
             if inside.name not in LEFT_BEHIND:
-                packed.add(inside, inside.name)
-    file.chmod(0o600)
-    return {"file": str(file)}
+                packed.add(inside, inside.name, filter=no_link)
+    return {"file": file}
+
+
+def no_link(found: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """A study has none of its own; the lock of its journal is one, which a kill leaves behind."""
+    return None if found.issym() or found.islnk() else found
 
 
 def cost(options: argparse.Namespace) -> dict[str, Any]:

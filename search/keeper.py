@@ -84,11 +84,14 @@ def guarded(call: Callable[..., None]) -> Callable[..., None]:
 
 
 def best_of(entries: list[Entry]) -> Entry | None:
-    """The trial with the best score among those trained in full, else among the stopped ones."""
+    """The trial with the best score among those trained in full, else among the stopped ones.
+
+    Of equal ones the first by its number, which no clock of another machine changes.
+    """
     for states in (("completed",), ("stopped",)):
         able = [e for e in entries if e.state in states and e.value is not None]
         if able:
-            return max(able, key=lambda e: e.value or 0.0)
+            return min(able, key=lambda e: (-(e.value or 0.0), len(e.trial_id), e.trial_id))
     return None
 
 
@@ -253,7 +256,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if entry.phase == "final":
             return
         rivals = [e for e in (self.best, entry) if e is not None and e.phase == "search"]
-        best = best_of(sorted(rivals, key=lambda e: (len(e.trial_id), e.trial_id)))
+        best = best_of(rivals)
         for rival in {entry.trial_id: entry, **{e.trial_id: e for e in rivals}}.values():
             if best is None or rival.trial_id != best.trial_id:
                 self.checkpoints.drop(rival.trial_id)

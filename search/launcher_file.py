@@ -69,7 +69,8 @@ class LauncherFile:
                 "--shared DIR where all of them mount one."
             )
         words = ["--output", options.shared or self.results()]
-        if not options.storage and not options.ledger:  # SQLite wants a disk of the head's own
+        on_shared_disk = bool(options.shared) or not self.grows
+        if on_shared_disk and not options.ledger:  # SQLite wants a disk of the head's own
             words += ["--ledger", f"sqlite:///~/{study.name}.db"]
         return words
 

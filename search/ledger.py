@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, literal, select
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from muse.errors import UserError
 from search.entry import Entry, Outcome, State, Word
 from search.ledger_files import save_copy
-from search.schema import REPORTS, TRIALS, UPSERTS, make_tables, open_engine, sqlite_file
+from search.schema import (
+    REPORTS,
+    TRIALS,
+    UPSERTS,
+    make_tables,
+    open_engine,
+    sqlite_file,
+    sqlite_url,
+)
 from search.space import Point
 
 
@@ -34,6 +42,11 @@ class Address:
 
     copy: Path | None = None
     """A file that takes a copy of every change, where the ledger is not in the folder."""
+
+
+COPY_AFTER = 1.0
+"""Seconds between two copies of the whole file for no more than an epoch; a trial's begin and end
+are copied at once."""
 
 
 class Ledger:
@@ -50,11 +63,12 @@ class Ledger:
         """
         alone = isinstance(where, Path)
         if isinstance(where, Path):
-            where = Address(make_url(f"sqlite:///{where}"))
+            where = Address(sqlite_url(where))
         self.where, self.study = where, where.study
         self.name = str(sqlite_file(where.url) or where.url)
         self.counted: dict[str, tuple[float, int]] = {}
         """Seconds and losses that are on record of what this process asked for."""
+        self.copied = 0.0
         self.words: dict[str, Word] = {}
         self.engine = open_engine(where.url)
         with self.transaction() as connection:
@@ -118,7 +132,8 @@ class Ledger:
             self.spend(connection, trial_id, figures.get("elapsed", 0.0), devices)
             if outcome is not None:
                 self.settle(connection, trial_id, outcome)
-        self.save_copy()
+        if outcome is not None or time.monotonic() - self.copied > COPY_AFTER:
+            self.save_copy()
 
     def end(self, trial_id: str, state: State, elapsed: float, devices: float, reason: str) -> None:
         """A trial has ended, `elapsed` seconds after this process asked for it."""
@@ -198,6 +213,7 @@ class Ledger:
         file = sqlite_file(self.where.url)
         if file is not None and self.where.copy is not None:
             save_copy(file, self.where.copy)
+            self.copied = time.monotonic()
 
     def close(self) -> None:
         """Let go of it."""

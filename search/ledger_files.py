@@ -27,35 +27,75 @@ def save_copy(file: Path, copy: Path) -> None:
         ) from error
 
 
-def take_copy(file: Path, copy: Path) -> bool:
-    """Bring a ledger back from its copy where it is gone, or knows less than the copy does.
+def take_copy(file: Path, copy: Path, study: str) -> bool:
+    """Bring a study back from a copy of its ledger that knows more of it than the ledger does.
 
-    That is so where a study moved to another machine, and came back.
+    That is so where the ledger is gone, or the study moved to another machine and came back.
+
+    Args:
+        file: the ledger; other studies in it stay as they are.
+        copy: what may know more.
+        study: its key.
 
     Returns:
         Whether it was.
+
+    Raises:
+        UserError: the ledger cannot be written.
     """
-    if not copy.is_file() or copy == file or weight(file) >= weight(copy):
+    same = copy.resolve() == file.resolve()
+    if same or not copy.is_file() or weight(file, study) >= weight(copy, study):
         return False
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in (file, *beside(file)):
-        leftover.unlink(missing_ok=True)
-    shutil.copyfile(copy, file)
+    try:
+        if holds_others(file, study):
+            take_rows(file, copy, study)
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for leftover in (file, *beside(file)):
+                leftover.unlink(missing_ok=True)
+            shutil.copyfile(copy, file)
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"{file}: cannot be written ({error}); give --ledger a place that can be."
+        ) from error
     return True
 
 
-def weight(file: Path) -> int:
-    """How much a ledger knows: trials, how often each was begun, reports and ends; -1: none."""
+def weight(file: Path, study: str) -> int:
+    """How much is known of a study: trials, how often each was begun, reports, ends; -1: none."""
+    own = "where study = :study"
+    begun = f"select count(*) + coalesce(sum(attempts), 0) from trials {own}"
+    ended = f"select count(*) from trials {own} and state != 'running'"
+    return answer(
+        file, f"select ({begun}) + ({ended}) + (select count(*) from reports {own})", study
+    )
+
+
+def holds_others(file: Path, study: str) -> bool:
+    """Whether a ledger is that of other studies, too."""
+    return answer(file, "select count(*) from trials where study != :study", study) > 0
+
+
+def answer(file: Path, question: str, study: str) -> int:
+    """The number that a ledger answers; -1 where it is none, or none that can be read."""
     if not file.is_file():
         return -1
     try:
         with closing(sqlite3.connect(file)) as source:
-            begun = "select count(*) + coalesce(sum(attempts), 0) from trials"
-            ended = "select count(*) from trials where state != 'running'"
-            known = f"({begun}) + ({ended}) + (select count(*) from reports)"
-            return int(source.execute(f"select {known}").fetchone()[0])
+            return int(source.execute(question, {"study": study}).fetchone()[0])
     except sqlite3.Error:
         return -1
+
+
+def take_rows(file: Path, copy: Path, study: str) -> None:
+    """Put a study's rows of a copy in the place of those in a ledger."""
+    with closing(sqlite3.connect(file)) as target:
+        target.execute("attach ? as there", (str(copy),))
+        with target:  # both tables, or neither
+            for table in ("trials", "reports"):
+                target.execute(f"delete from main.{table} where study = ?", (study,))
+                rows = f"select * from there.{table} where study = ?"
+                target.execute(f"insert into main.{table} {rows}", (study,))
 
 
 def check(file: Path) -> None:

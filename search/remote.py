@@ -7,18 +7,16 @@ import argparse
 import shlex
 import shutil
 import tarfile
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from muse.errors import UserError
 from search.experiment import read_study
 from search.launcher_file import LauncherFile, read_launcher_file
 from search.line import Line
 from search.provenance import code_hash
+from search.stored import key_of
 from search.study import Study
 
 FORWARDED = (
@@ -91,7 +89,7 @@ def search_words(options: argparse.Namespace, file: LauncherFile, study: Study) 
         value, option = getattr(options, name), f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
-        elif value not in (None, False, ""):
+        elif value is not None and value is not False and value != "":  # 0 is a seed
             words += [option, str(value)]
     for text in options.set:
         words += ["--set", text]
@@ -144,11 +142,3 @@ def bring_back(head: Line, folder: str, root: Path) -> None:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     print(f"brought back to {root}; ray down {shlex.quote(str(head.file))} ends the machines")
-
-
-def key_of(root: Path) -> str:
-    """What tells a study from others of its name; nothing where there is none."""
-    with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
-        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-        return str(about["ledger"]["study"])
-    return ""

@@ -90,13 +90,20 @@ def read_url(text: str) -> URL:
         ) from error
     if url.get_backend_name() not in UPSERTS or not url.database:
         raise UserError(f"--ledger {text}: name a file of sqlite or a database of postgresql.")
-    if url.password is not None:
+    secrets = [name for name in url.query if "pass" in name]  # sslpassword, passfile, ...
+    if url.password is not None or secrets:
+        shown = url.difference_update_query(secrets).render_as_string()
         raise UserError(
-            f"--ledger {url.render_as_string()}: leave the password out, it would stand in "
+            f"--ledger {shown}: leave the password out, it would stand in "
             "study.yaml; PGPASSWORD or ~/.pgpass can hold it."
         )
     file = sqlite_file(url)
     return url if file is None else url.set(database=str(file.expanduser().resolve()))
+
+
+def sqlite_url(file: Path) -> URL:
+    """The address of a file, whatever its name; as text a question mark would end it."""
+    return URL.create("sqlite", database=str(file))
 
 
 def sqlite_file(url: URL) -> Path | None:

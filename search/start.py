@@ -127,6 +127,7 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
         bring_back(root, twin_of(root, way))
     found = stored(root)
     check_owner(root)
+    check_storage(found.storage, twin_of(root, way))
     study = wanted(found.study)
     phases_of(study, way)
     check_comparable(found.study, study)
@@ -142,6 +143,19 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
             drop_unfinished(place, changed.spoils)
         write_about(root, history(found, study, changed, tensors.key))
         go(study, place, tensors, way, [f"going on although {each}" for each in changed.all])
+
+
+def check_storage(kept: str, asked: str) -> None:
+    """A resume goes on where the study's checkpoints are.
+
+    Raises:
+        UserError: another place is asked for.
+    """
+    if asked not in ("", kept):
+        raise UserError(
+            f"--storage: {asked} is asked for, but this study is kept "
+            f"{f'in {kept}' if kept else 'in its folder alone'}; leave --storage as it was."
+        )
 
 
 def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
@@ -173,8 +187,8 @@ def go(study: Study, place: StudyFolder, tensors: Tensors, way: Way, notes: Sequ
         keeper = Keeper(study, place.root, ledger, view, abroad)
         with Work(study, place, tensors, view, ledger, keeper, way.address, way.agree) as work:
             run_phases(work, phases := phases_of(study, way))
-        if "report" in phases:
-            place.finish()
+            if "report" in phases:
+                place.finish()
         tell(work)
         ledger.close()
 

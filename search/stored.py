@@ -1,19 +1,22 @@
 """What a study's folder says of it: `study.yaml`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from sqlalchemy.engine import make_url
 
 from muse.errors import UserError
 from search.ledger import Address
 from search.prior import Prior
 from search.problems import one_line
-from search.schema import read_url, sqlite_file
+from search.schema import read_url, sqlite_file, sqlite_url
 from search.study import Study
+
+ABOUT_NEW = ".study.yaml.new"
+"""`study.yaml` until it is whole."""
 
 
 def address(root: Path, kept: dict[str, str]) -> Address:
@@ -25,9 +28,19 @@ def address(root: Path, kept: dict[str, str]) -> Address:
     """
     inside = root / "ledger.db"
     if "url" not in kept:
-        return Address(make_url(f"sqlite:///{inside}"), kept["study"])
+        return Address(sqlite_url(inside), kept["study"])
     url = read_url(kept["url"])
-    return Address(url, kept["study"], inside if sqlite_file(url) else None)
+    file = sqlite_file(url)
+    elsewhere = file is not None and file.resolve() != inside.resolve()
+    return Address(url, kept["study"], inside if elsewhere else None)
+
+
+def key_of(root: Path) -> str:
+    """What tells a study from others of its name; nothing where there is none."""
+    with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
+        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
+        return str(about["ledger"]["study"])
+    return ""
 
 
 def describe(study: Study) -> dict[str, Any]:
@@ -52,7 +65,7 @@ def write_about(root: Path, about: dict[str, Any]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    new, file = root / ".study.yaml.new", root / "study.yaml"
+    new, file = root / ABOUT_NEW, root / "study.yaml"
     try:
         text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
         new.write_text(text, encoding="utf-8")

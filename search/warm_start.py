@@ -6,10 +6,11 @@ from pathlib import Path
 from muse.errors import UserError
 from search.changes import differences
 from search.entry import Entry
-from search.ledger import Ledger
+from search.folder import check_owner
 from search.prior import Known, Prior
 from search.searcher import distributions
 from search.space import Choice, Knob
+from search.spent import entries_of
 from search.stored import stored
 from search.study import Study
 
@@ -34,11 +35,10 @@ def read_prior(folder: Path, study: Study) -> Prior:
     """
     if not (folder / "study.yaml").is_file():
         raise UserError(f"--warm-start {folder}: no study stands here; give results/<name>.")
+    check_owner(folder)
     earlier = stored(folder)
     check_same(earlier.study, study, folder)
-    ledger = Ledger(earlier.ledger)
-    trials = known_trials(ledger.entries())
-    ledger.close()
+    trials = known_trials(entries_of(folder, earlier.ledger))
     for trial in trials:
         if distributions(study, trial.point) is None:
             raise UserError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from muse.errors import UserError
 from muse.tensors import Tensors
 from search.bucket import remove
 from search.cluster import PATIENCE, Cluster
@@ -49,12 +50,18 @@ class Work:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send the worker groups home and close what is open; what nobody needs goes."""
+        """Send the worker groups home and close what is open; what nobody needs goes.
+
+        Raises:
+            UserError: the end could not be put on record.
+        """
         try:
             self.stack.__exit__(kind, error, trace)
         finally:
             self.keeper.close()
         if kind is None:
+            if self.keeper.broken:  # the last words did not get through: all stays as it is
+                raise UserError(self.keeper.broken)
             for name in ("trials", ".ray"):
                 remove(f"{self.place.shared}/{name}")
 

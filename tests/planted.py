@@ -32,6 +32,7 @@ class Garden:
     desk: int
     concurrent: int = 4
     devices: float = 1.0
+    most: int = 4
 
     def make_room(self, trials: int) -> None:
         """Nothing."""

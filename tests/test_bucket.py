@@ -192,6 +192,16 @@ def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
     assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
 
 
+def test_a_study_is_not_replaced_by_another_of_its_name(tmp_path: Path, url: str) -> None:
+    root = tmp_path / "mine"
+    end_a_trial(root, f"{url}/elsewhere")
+    end_a_trial(tmp_path / "other", f"{url}/mine")
+    about = (root / "study.yaml").read_text()
+    with pytest.raises(UserError, match="holds another study than"):
+        bring_back(root, f"{url}/mine")
+    assert (root / "study.yaml").read_text() == about
+
+
 def test_a_head_that_knows_more_keeps_what_it_knows(tmp_path: Path, url: str) -> None:
     root = tmp_path / "mine"
     end_a_trial(root, f"{url}/mine")

@@ -24,6 +24,8 @@ from search.plan import sweep
         (["--set", "cross.mu=4"], "mu < eta <= layers"),
         (["--set", "cross.mu"], "give KEY=VALUE"),
         (["--set", "=3"], "--set =3: give KEY=VALUE"),
+        (["--set", "seed=[1"], "--set seed=[1: the value is no YAML (expected ',' or ']'"),
+        (["--set", "seed=\x07"], "the value is no YAML (it cannot be read)"),
         (["--trials", "0"], "the command line, budget.trials"),
         (["--set", "cross.dropout=2"], "the command line, cross.dropout"),
         (["--resume"], "no study to resume"),

@@ -125,6 +125,8 @@ PORT_22 = "security_group: {IpPermissions: [{FromPort: 22, ToPort: 22, IpProtoco
          "provider.security_group: 0.0.0.0/0 is open to the world"),
         (AWS, "cache_stopped_nodes: false", PORT_22 % "Ipv6Ranges: [{CidrIpv6: '::/0'}]",
          "provider.security_group: ::/0 is open to the world"),
+        (AWS, "cache_stopped_nodes: false", PORT_22 % "IpRanges: [{CidrIp: 198.51.100}]",
+         "provider.security_group: 198.51.100 is no network"),
         (AWS, "--dashboard-host=127.0.0.1", "--dashboard-host=0.0.0.0", "=0.0.0.0 lets others in"),
         (LOCAL, "--dashboard-host=127.0.0.1", "--dashboard-host 0.0.0.0", "lets others in"),
         (RAYJOB, "rayStartParams: {n", "serviceType: NodePort\n      rayStartParams: {n",

@@ -13,10 +13,10 @@ import yaml
 
 from muse.errors import UserError
 from search.folder import Places, check_owner, hold, new_folder, old_folder
-from search.ledger import Ledger
+from search.ledger import Address, Ledger
 from search.prior import Known, Prior
-from search.schema import sqlite_file
-from search.stored import stored, write_about
+from search.schema import sqlite_file, sqlite_url
+from search.stored import ABOUT_NEW, stored, write_about
 from search.study import Study
 
 HOLDER = """
@@ -230,6 +230,48 @@ def test_a_ledger_whose_disk_is_gone_is_taken_up_from_its_copy(tmp_path: Path) -
     shutil.rmtree(tmp_path / "local")
     assert known(tmp_path / "mine") == ["a", "b"]  # one that runs, too: its number is taken
     assert (tmp_path / "local" / "ledger.db").exists()
+
+
+def test_a_ledger_named_where_the_folder_keeps_its_own_has_no_copy_over_itself(
+    tmp_path: Path,
+) -> None:
+    begin_elsewhere(tmp_path / "mine", tmp_path / "mine")
+    with old_folder(tmp_path / "mine", stored(tmp_path / "mine")) as place:
+        ledger = Ledger(place.ledger)
+        ledger.ask("c", "search", 0, {"cross.theta": 0.2})
+        ledger.close()
+    assert known(tmp_path / "mine") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ["why?", "50%20off"])
+def test_a_ledger_lies_in_its_folder_whatever_that_is_called(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name / "mine"
+    with new_folder(root, STUDY, "abc") as place:
+        Ledger(place.ledger).close()
+    assert (root / "ledger.db").is_file()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_kill_while_study_yaml_is_written_leaves_the_name_free(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ABOUT_NEW).write_text("study:")
+    with new_folder(tmp_path, STUDY, "abc"):
+        assert stored(tmp_path).study == STUDY
+
+
+def test_a_copy_that_knows_more_of_a_study_leaves_others_in_the_ledger_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "local").mkdir()
+    begin_elsewhere(tmp_path / "mine", tmp_path / "local")
+    file = tmp_path / "local" / "ledger.db"
+    file.unlink()
+    other = Ledger(Address(sqlite_url(file), "other"))
+    for number in range(9):  # it knows more than the copy, but of another study
+        other.ask(f"o{number}", "search", 0, {"cross.theta": 0.1})
+    assert known(tmp_path / "mine") == ["a", "b"]
+    assert len(other.entries()) == 9  # though it was open all the while
+    other.close()
 
 
 def test_an_older_ledger_on_this_disk_yields_to_the_copy(tmp_path: Path) -> None:

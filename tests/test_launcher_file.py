@@ -109,7 +109,9 @@ def test_machines_that_share_nothing_want_a_bucket_or_a_folder() -> None:
     with pytest.raises(UserError, match="share no disk; give --storage"):
         places()
     assert places("--storage", "s3://bucket/muse") == ["--output", "~/muse-search/results"]
-    assert places("--shared", "/mnt/all")[:2] == ["--output", "/mnt/all"]
+    ledger = ["--ledger", "sqlite:///~/study.db"]  # not on a disk of the network
+    assert places("--shared", "/mnt/all") == ["--output", "/mnt/all", *ledger]
+    assert places("--shared", "/mnt/all", "--storage", "s3://b/m")[2:] == ledger
 
 
 @pytest.mark.parametrize(

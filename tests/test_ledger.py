@@ -13,7 +13,7 @@ import pytest
 
 from search.entry import Entry, Word
 from search.ledger import Address, Ledger
-from search.schema import TRIALS, read_url
+from search.schema import TRIALS, read_url, sqlite_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 WRITER = """
@@ -252,6 +252,23 @@ def test_entries_of_a_phase_are_only_that_phase(tmp_path: Path) -> None:
     ledger.ask("a", "search", 0, POINT)
     ledger.ask("b", "sensitivity", 0, POINT)
     assert [e.trial_id for e in ledger.entries("sensitivity")] == ["b"]
+    ledger.close()
+
+
+def test_a_copy_is_not_made_for_every_epoch_but_for_every_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr("search.ledger.save_copy", lambda _, copy: made.append(copy))
+    monkeypatch.setattr("search.ledger.COPY_AFTER", 1e9)
+    url, copy = sqlite_url(tmp_path / "far.db"), tmp_path / "ledger.db"
+    ledger = Ledger(Address(url, "mine", copy))
+    ledger.ask("a", "search", 0, POINT)
+    for epoch in range(1, 9):
+        ledger.report("a", {"epoch": epoch, "value": 0.5}, 1.0)
+    assert made == [copy]  # when it was asked
+    ledger.report("a", {"epoch": 9, "value": 0.5}, 1.0, ("completed", ""))
+    assert made == [copy, copy]
     ledger.close()
 
 

@@ -107,6 +107,8 @@ def test_a_kill_while_the_tables_are_made_leaves_a_ledger_that_opens(
         ("mysql://me@here/db", "sqlite"),
         ("sqlite://", "name a file of sqlite"),
         ("postgresql+psycopg://me:secret@here/db", "leave the password out"),
+        ("postgresql+psycopg://me@here/db?password=secret", "leave the password out"),
+        ("postgresql+psycopg://me@here/db?sslpassword=secret&x=y", "leave the password out"),
     ],
 )
 def test_an_address_that_will_not_do_is_one_line_without_its_password(text: str, said: str) -> None:

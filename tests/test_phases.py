@@ -43,7 +43,7 @@ class Study:
         """Trials for which room was asked."""
 
     def cluster(self) -> Any:
-        return SimpleNamespace(devices=1.0, concurrent=2, make_room=self.room.append)
+        return SimpleNamespace(devices=1.0, concurrent=2, most=2, make_room=self.room.append)
 
     def search(self, trials: int = 4) -> None:
         """Put a finished search on record."""

@@ -109,11 +109,12 @@ def test_the_head_gets_what_was_asked_and_what_follows_from_the_file(
 
     monkeypatch.chdir(ROOT)
     asked = ["experiments/twitter2015.yaml", "--data", "data", "--storage", "s3://b/m"]
+    asked += ["--seed", "0"]
     options = build_parser().parse_args([*asked, "--set", "resources.concurrent=2", "--resume"])
     study = read_study(options.experiment, {})
     words = remote.search_words(options, shipped(), study)
     given = build_parser().parse_args(words)
-    assert (given.address, given.yes, given.resume) == ("auto", True, True)
+    assert (given.address, given.yes, given.resume, given.seed) == ("auto", True, True, 0)
     assert (given.storage, given.output) == ("s3://b/m", Path("~/muse-search/results"))
     assert given.set[-1] == "resources.concurrent=2"  # what comes last counts
     assert "resources.gpus_per_worker=1.0" in given.set
@@ -146,6 +147,7 @@ def test_results_come_here_without_checkpoints_and_replace_older_ones(
     study: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "results" / "a"
+    (study / "optuna.journal.lock").symlink_to("/proc/1")  # what a kill leaves of Optuna's lock
     for _ in range(2):
         remote.bring_back(Here(FILE, ""), str(study), root)
         assert {file.name for file in root.iterdir()} == {"best", "sensitivity", "study.yaml"}

@@ -29,15 +29,17 @@ class Asked(list[str]):
         return self.answer
 
 
-def work_at(folder: Path, seconds: float = 60.0, agree: Any = None, **sensitivity: Any) -> Any:
-    """A study whose runs take so long, with a stand-in for its cluster."""
+def work_at(
+    folder: Path, seconds: float = 60.0, agree: Any = None, most: int = 1, **sensitivity: Any
+) -> Any:
+    """A study whose runs take so long, with a stand-in for its cluster, which has yet to grow."""
     return SimpleNamespace(
         study=sample_study(sensitivity=sensitivity),
         place=SimpleNamespace(root=folder),
         view=View("mine", "valid_f1", Console(file=StringIO())),
         agree=agree,
         entries=lambda: [replace(BEST, seconds=seconds)],
-        cluster=lambda: SimpleNamespace(concurrent=1, devices=1.0),
+        cluster=lambda: SimpleNamespace(concurrent=1, most=most, devices=1.0),
     )
 
 
@@ -74,6 +76,11 @@ def test_curves_shrink_until_they_fit_and_it_is_said(tmp_path: Path) -> None:
     curves = settled_plan(work, BEST).curves
     assert (curves.pairs, curves.seeds, curves.points) == (0, 2, 5)
     assert "shrunk to fit 0.6 hours" in said(work)
+
+
+def test_machines_that_will_come_count_though_they_are_not_there_yet(tmp_path: Path) -> None:
+    work = work_at(tmp_path, most=8, max_hours=0.6)
+    assert settled_plan(work, BEST).curves == work.study.sensitivity
 
 
 def test_where_not_even_the_smallest_fit_the_error_is_one_line(tmp_path: Path) -> None:

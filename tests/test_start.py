@@ -1,6 +1,7 @@
 """A command starts, resumes or refuses: everything but the search itself, which is replaced."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,37 @@ def test_an_earlier_study_of_another_space_is_refused(
     error = commands.run(str(commands.file), *earlier, "--set", option, name="next")
     assert said in error
     assert not commands.root("next").exists()
+
+
+def test_an_earlier_study_that_was_brought_back_is_read_from_its_folder(
+    commands: Commands, tmp_path: Path
+) -> None:
+    there = tmp_path / "the heads"
+    there.mkdir()
+    url = f"sqlite:///{there}/far.db"
+    assert commands.run(str(commands.file), "--ledger", url, name="far") == ""
+    shutil.rmtree(there)  # only the copy in the study's folder came here
+    earlier = ["--warm-start", str(commands.root("far"))]
+    assert commands.run(str(commands.file), *earlier, name="next") == ""
+    assert [prior.trials[0].trial_id for prior in commands.places[-1].priors] == ["search-0000"]
+    assert not there.exists()
+
+
+def test_a_strangers_study_is_not_learnt_from(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    earlier = ["--warm-start", str(commands.root())]
+    assert "belongs to another user" in commands.run(str(commands.file), *earlier, name="next")
+
+
+def test_a_resume_does_not_look_for_its_checkpoints_elsewhere(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "bring_back", lambda *_: None)
+    error = commands.run("--resume", "--storage", "s3://bucket/muse")
+    assert "this study is kept in its folder alone; leave --storage as it was" in error
 
 
 def test_an_earlier_study_that_is_not_there_is_named(commands: Commands, tmp_path: Path) -> None:

@@ -71,7 +71,12 @@ def group_problems(group: dict[str, Any]) -> Iterator[str]:
         given = [entry.get("CidrIp") for entry in rule.get("IpRanges", [])]
         given += [entry.get("CidrIpv6") for entry in rule.get("Ipv6Ranges", [])]
         for network in filter(None, given):
-            if ip_network(network, strict=False).prefixlen == 0:
+            try:
+                length = ip_network(network, strict=False).prefixlen
+            except ValueError:
+                yield f"provider.security_group: {network} is no network, as in 198.51.100.7/32"
+                continue
+            if length == 0:
                 yield (
                     f"provider.security_group: {network} is open to the world; give the address "
                     "you connect from, as in 198.51.100.7/32"
