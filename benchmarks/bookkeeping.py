@@ -138,6 +138,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of the bookkeeping around a trial.")
     parser.add_argument("--trials", type=int, default=1000, metavar="N")
     trials = parser.parse_args().trials
+    if trials < SLOTS:
+        parser.error(f"--trials: at least {SLOTS}, the first of which begin together")
     be_quiet()
     import optuna  # noqa: PLC0415
     import ray  # noqa: PLC0415

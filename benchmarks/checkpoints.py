@@ -39,14 +39,15 @@ def main() -> None:
     parser.add_argument("--preset", choices=("tiny", "small", "full"), default="tiny")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="where to write; default: a temporary one")
+    parser.add_argument("--folder", type=Path, help="on which disk; default: the temporary one's")
     asked = parser.parse_args()
     device = torch.device(asked.device)
     watch = stopwatch(device, threads=None, cpu_time=False)
     model, state = trained(asked.preset, device)
     tokenizer = build_tokenizer(["we saw the loud sunny day again"], 64)
-    folder = asked.folder or Path(mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
+    if asked.folder is not None:
+        asked.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=asked.folder))  # the one that is removed at the end
 
     def in_line() -> None:
         export(model, tokenizer, folder / "best")

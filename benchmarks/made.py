@@ -37,7 +37,7 @@ def made_model(preset: Preset, config: MuseConfig) -> Muse:
     else:
         text_model = BertModel(BertConfig(**(MINILM if preset == "small" else {})))
     labels = TAGS if config.task == "mner" else SENTIMENTS
-    return Muse(config, text_model, labels, pretrained=False)
+    return Muse(config, text_model, labels, pretrained=False).train()
 
 
 def made_batch(config: MuseConfig, vocabulary: int, size: int, seed: int = 0) -> Batch:

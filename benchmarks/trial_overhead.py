@@ -23,6 +23,7 @@ import time
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,11 +176,11 @@ def measure(variant: str) -> dict[str, float]:
             ends = run_nested(folder, trials, lean="lean" in variant)
         else:
             ends = run_pools(folder, trials, workers=2 if "2" in variant else 1)
-    steps = sorted(after - before for before, after in pairwise(ends))
+    steps = [after - before for before, after in pairwise(ends)]
     assert len(ends) == trials
     return {
         "mean": (ends[-1] - ends[0]) / (trials - 1),
-        "median": steps[len(steps) // 2],
+        "median": median(steps),
         "load": os.getloadavg()[0],
     }
 

@@ -26,13 +26,13 @@ from muse.optimizer import build_optimizer, build_schedule
 from muse.step import Step
 
 
-def step_times(asked: argparse.Namespace, worker: Worker) -> list[float]:
-    """Seconds of some steps of one worker."""
+def step_times(asked: argparse.Namespace, worker: Worker, share: int) -> list[float]:
+    """Seconds of some steps of one worker, whose half of the batch is the same in company."""
     torch.set_num_threads(1)
     config = made_config(asked.preset)
     model = made_model(asked.preset, config)
     vocabulary = model.text_encoder.model.config.vocab_size
-    batch = made_batch(config, vocabulary, asked.batch, seed=worker.rank)
+    batch = made_batch(config, vocabulary, asked.batch, seed=share)
     wrapped: nn.Module = together(model, worker)
     optimizer = build_optimizer(model, config.train)
     schedule = build_schedule(optimizer, config.train, 1000)
@@ -60,10 +60,10 @@ def one(rank: int, folder: str, world: int, asked: argparse.Namespace) -> None:
     Without company there are as many processes, each for itself: they share the machine alike.
     """
     if world == 1:
-        times = step_times(asked, Worker())
+        times = step_times(asked, Worker(), rank)
     else:
         with group(rank, folder, world):
-            times = step_times(asked, Worker(rank=rank, world=world))
+            times = step_times(asked, Worker(rank=rank, world=world), rank)
     torch.save(times, Path(folder) / f"{rank}.pt")
 
 

@@ -7,6 +7,7 @@ written, nearly, and split again: by the rules of `muse.words`, and at blanks on
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def score(model: Loaded, tweets: Sequence[Tweet], asked: Sequence[Asked]) -> flo
         spans = get_entities(list(tweet.target))
         gold = [("".join(tweet.words[first : last + 1]), kind) for kind, first, last in spans]
         found = [("".join(e["text"].split()), e["type"]) for e in answer["entities"]]
-        right += sum(one in gold for one in found)
+        right += (Counter(gold) & Counter(found)).total()
         told, true = told + len(found), true + len(gold)
     return 2 * right / max(1, told + true)
 

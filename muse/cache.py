@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from muse.durable import to_disk
 from muse.errors import UserError
 
 
@@ -51,6 +52,7 @@ def fill_beside(folder: Path, fill: Callable[[Path], None]) -> None:
     part.mkdir()
     try:
         fill(part)
+        to_disk(part)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -18,6 +18,7 @@ from safetensors.torch import load_model, save_file
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
 
 from muse.config import MuseConfig
+from muse.durable import to_disk
 from muse.errors import UserError
 from muse.model import Muse
 from muse.pretrained import load_tokenizer, save_tokenizer
@@ -88,6 +89,7 @@ def export(
         }
         (new / "muse.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         save_tokenizer(tokenizer, new)
+        to_disk(new)
         replace_folder(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -125,11 +127,12 @@ def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
     config, labels = read_about(folder)
     try:
         text = AutoConfig.from_pretrained(folder / "text.json", trust_remote_code=False)
-        text_model = AutoModel.from_config(text, trust_remote_code=False)
+        text._attn_implementation = None  # torch's: a file could name code on the hub
+        text_model = AutoModel.from_config(text, trust_remote_code=False, dtype=torch.float32)
         model = Muse(config, text_model, labels, pretrained=False)
         load_model(model, str(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # whatever the readers raise on what they did not write
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{folder}: the exported model is damaged ({reason}).") from error
     return model.eval(), load_tokenizer(str(folder))
 
@@ -144,6 +147,7 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
     try:
         with new.open("wb") as stream:
             torch.save({**state, "format": FORMAT}, stream)
+        to_disk(new)
         new.rename(folder / LAST)
     except RuntimeError as error:  # how torch's compiled part reports a full disk
         if isinstance(error.__context__, OSError):

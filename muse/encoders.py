@@ -6,6 +6,7 @@ Shapes: B batch, S sub-words, P = grid * grid image tokens, D width, C the ResNe
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torchvision
@@ -113,14 +114,18 @@ def imagenet_state(depth: int) -> dict[str, Tensor]:
     """Weights that torchvision publishes for this ResNet, from its cache or its download.
 
     Raises:
-        UserError: they are not in the cache and cannot be downloaded.
+        UserError: they are not in the cache and cannot be downloaded, or are damaged there.
     """
     weights = torchvision.models.get_model_weights(f"resnet{depth}").DEFAULT
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # the second where the download is damaged
+        # Torch's cache may be anybody's: its files are read as tensors, no code in them is run.
+        state: dict[str, Tensor] = weights.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:  # or its file is damaged
+        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"image.weights: 'imagenet' could not be downloaded ({error}); "
+            f"image.weights: 'imagenet' could not be downloaded or read ({reason}); "
             f"give a file with a state dict of resnet{depth}, or null for random weights."
         ) from error
     return state

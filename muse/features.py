@@ -14,6 +14,7 @@ from torch import nn
 from muse.cache import build_once, cache_folder
 from muse.device import fits
 from muse.encoders import ImageEncoder
+from muse.errors import UserError
 from muse.pictures import write_header
 from muse.tensors import Split, Tensors, shown
 
@@ -44,12 +45,16 @@ def with_features(tensors: Tensors, encoder: ImageEncoder, device: torch.device)
         device: where the encoder is.
 
     Raises:
-        UserError: the cache has no room.
+        UserError: the cache has no room, or is damaged; or the features are too large.
     """
     folder = cache_folder() / features_key(tensors, encoder)
     split = tensors.a_split
     build_once(folder, lambda part: write_features(part / FEATURES, split, encoder, device))
-    return tensors.showing(np.load(folder / FEATURES, mmap_mode="r"), split.small_pixels)
+    try:
+        features = np.load(folder / FEATURES, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{folder}: no whole features ({error}); delete the folder.") from error
+    return tensors.showing(features, split.small_pixels)
 
 
 def features_key(tensors: Tensors, encoder: ImageEncoder) -> str:
@@ -67,6 +72,7 @@ def write_features(file: Path, split: Split, encoder: ImageEncoder, device: torc
 
     Raises:
         OSError: no space left.
+        UserError: some are too large for half precision, as only random weights make them.
     """
     encoder.eval()
     count = len(split.pixels)
@@ -74,6 +80,11 @@ def write_features(file: Path, split: Split, encoder: ImageEncoder, device: torc
         for start in range(0, count, A_TIME):
             places = np.arange(start, min(start + A_TIME, count), dtype=np.int32)
             some = encoder.features(shown(split.pixels, places).to(device)).half().cpu().numpy()
+            if not np.isfinite(some).all():
+                raise UserError(
+                    "image.frozen_stages: what this encoder sees is too large for half precision; "
+                    "name image.weights, or freeze fewer of its stages."
+                )
             if start == 0:
                 write_header(stream, (count, *some.shape[1:]), "float16")
             stream.write(some.tobytes())

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from muse.asked import Asked
 from muse.batch import Batch
 from muse.config import MuseConfig
+from muse.device import autocast, wants_bf16
 from muse.errors import UserError
 from muse.model import Muse
 from muse.pictures import THREADS, Pixels, blank, refusing_bombs, resize
@@ -96,7 +97,7 @@ def found_in(
             {"entities": told_entities(one, words, list(tags))}
             for one, words, tags in zip(asked, spans, tagged, strict=True)
         ]
-    scores: Tensor = model.task_scores(batch)
+    scores: Tensor = model.task_scores(batch).float()
     return [sentiment(shares, model.labels) for shares in scores.softmax(dim=1).tolist()]
 
 
@@ -175,7 +176,9 @@ def label_sound(
     ]
     rows = encode(texts, config.task, tokenizer, config.data.text_tokens)
     batch = batch_of(rows, pictures, config, tokenizer)
-    found = found_in(model, batch.to(next(model.parameters()).device), asked, spans)
+    device = next(model.parameters()).device
+    with autocast(device, bf16=wants_bf16(config, device, model.text_encoder.width)):  # as scored
+        found = found_in(model, batch.to(device), asked, spans)
     told = map(notes, asked, rows, spans, [config] * len(asked))
     return [
         {**what, "notes": some} if some else what for what, some in zip(found, told, strict=True)

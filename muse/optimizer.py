@@ -1,5 +1,7 @@
 """AdamW with two learning rates, and their linear rise and fall."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -40,6 +42,16 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
         for (rate, decay), group in groups.items()
     ]
     return AdamW(settings, fused=True, capturable=on_gpu)
+
+
+def restore_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
+    """Take up a state; what a recorded step needs, or a CPU, stays as the optimiser was built."""
+    built = [(group["lr"], group["capturable"]) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, (rate, capturable) in zip(optimizer.param_groups, built, strict=True):
+        now = float(group["lr"])
+        group["lr"] = rate.fill_(now) if isinstance(rate, Tensor) else now
+        group["capturable"] = capturable
 
 
 def build_schedule(optimizer: AdamW, config: TrainConfig, steps: int) -> LambdaLR:

@@ -21,7 +21,7 @@ from muse.corpora import Corpus, Tweet, read_corpus
 from muse.errors import UserError
 from muse.pictures import Gallery, collect, write_pictures
 from muse.pretrained import build_tokenizer, load_tokenizer, save_tokenizer, text_source
-from muse.tensors import FORMAT, Tensors, open_tensors
+from muse.tensors import FORMAT, TARGETS, Tensors, open_tensors
 from muse.tokens import Encoded, Ints, encode, pad, special_tokens
 
 
@@ -125,7 +125,7 @@ def write_split(folder: Path, arrays: dict[str, Ints], tweets: Sequence[Tweet]) 
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     targets = json.dumps([tweet.target for tweet in tweets])
-    (folder / "targets.json").write_text(targets, encoding="utf-8")
+    (folder / TARGETS).write_text(targets, encoding="utf-8")
 
 
 def split_arrays(

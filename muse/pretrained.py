@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoTokenizer,
     PreTrainedModel,
@@ -90,7 +90,7 @@ def loading(source: str, what: str) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # whatever the readers raise on what they did not write
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if Path(source).is_dir():
             advice = f"the folder holds no {what} that can be read"
@@ -110,12 +110,11 @@ def load_text_model(source: str) -> PreTrainedModel:
         UserError: there is no such model, or no way to it.
     """
     with loading(source, "model with safetensors"):
+        safe = {"trust_remote_code": False, "local_files_only": Path(source).is_dir()}
+        config = AutoConfig.from_pretrained(source, **safe)
+        config._attn_implementation = None  # torch's: a file could name code on the hub
         return AutoModel.from_pretrained(
-            source,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=Path(source).is_dir(),
+            source, config=config, dtype=torch.float32, use_safetensors=True, **safe
         )
 
 

@@ -26,6 +26,7 @@ from muse.tokens import Ints
 FORMAT = 3
 """Raised when the content of the folder changes; part of the hash."""
 
+TARGETS = "targets.json"
 Inputs = Literal["both", "text", "image"]
 ARRAYS = ("token_ids", "lengths", "word_starts", "words_kept", "target", "picture")
 
@@ -66,7 +67,7 @@ class Split:
     @cached_property
     def targets(self) -> Any:
         """Labels of every tweet: a list of all its tags, those of cut words too, or one class."""
-        return json.loads((self.folder / "targets.json").read_text(encoding="utf-8"))
+        return read_targets(self.folder)
 
     @cached_property
     def pieces(self) -> list[list[int]]:
@@ -104,6 +105,11 @@ class Split:
             is_word=torch.from_numpy(np.arange(most) < kept),
             target=integers(target),
         )
+
+
+def read_targets(folder: Path) -> Any:
+    """Labels of every tweet of a split."""
+    return json.loads((folder / TARGETS).read_text(encoding="utf-8"))
 
 
 def rounded_up(number: int, multiple: int) -> int:
@@ -188,6 +194,8 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         small = np.load(folder / SMALL_PIXELS, mmap_mode="r")
+        for name in about["counts"]:
+            read_targets(folder / name)  # kept by nobody until they are asked for
         arrays = {
             name: {array: np.load(folder / name / f"{array}.npy") for array in ARRAYS}
             for name in about["counts"]

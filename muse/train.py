@@ -15,10 +15,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from muse.config import MuseConfig
 from muse.device import Worker, autocast, prefer_channels_last, together, wants_bf16
 from muse.encoders import build_text_model
+from muse.errors import UserError
 from muse.evaluate import evaluate
 from muse.features import as_shown
 from muse.model import Muse
-from muse.optimizer import build_optimizer, build_schedule
+from muse.optimizer import build_optimizer, build_schedule, restore_optimizer
 from muse.step import RecordedStep, Step
 from muse.tensors import Split, Tensors
 
@@ -31,10 +32,13 @@ class DivergedError(RuntimeError):
 
 
 def build_model(config: MuseConfig, tensors: Tensors) -> Muse:
-    """A new model for a prepared corpus, its random weights drawn from `train.seed`."""
+    """A new model for a prepared corpus, its random weights drawn from `train.seed`, to be trained.
+
+    What came pretrained drops out as the rest does; what is frozen keeps its batch statistics.
+    """
     torch.manual_seed(config.train.seed)
     text_model = build_text_model(config.text, tensors.vocabulary, config.data.text_tokens)
-    return Muse(config, text_model, tensors.labels)
+    return Muse(config, text_model, tensors.labels).train()
 
 
 @dataclass
@@ -68,9 +72,9 @@ class Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Go on from a `state`, on whatever device that was made."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self.optimizer, state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.epoch, self.best, self.best_epoch, self.report = state["progress"]
 
@@ -79,6 +83,20 @@ def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
     """Batches of the training split; a last one with fewer tweets than workers is left out."""
     full, rest = divmod(len(split), config.train.batch_size)
     return full + (rest >= world)
+
+
+def check_workers(config: MuseConfig, tweets: int, workers: int) -> None:
+    """Every worker needs a tweet of each batch.
+
+    Raises:
+        UserError: some would have none.
+    """
+    most = min(config.train.batch_size, tweets)
+    if workers > most:
+        raise UserError(
+            f"resources.workers={workers}, but a batch has at most {most} tweets (train.batch_size="
+            f"{config.train.batch_size}, {tweets} in the training split); ask for fewer workers."
+        )
 
 
 def start_run(
@@ -93,8 +111,9 @@ def start_run(
         keep_features: let a wholly frozen image encoder read every picture now, and none again.
 
     Raises:
-        UserError: the cache has no room for the features.
+        UserError: the cache has no room for the features, or there are too many workers.
     """
+    check_workers(config, len(tensors.splits["train"]), worker.world)
     model = build_model(config, tensors).to(worker.device)
     prefer_channels_last(model.image_encoder, worker.device)
     tensors = as_shown(tensors, model.image_encoder, worker.device, keep_features=keep_features)

@@ -55,7 +55,8 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
         yield work.running
         return
     usual = work.study.resources.workers
-    workers = usual if as_usual else usual * work.cluster().apart
+    tweets = len(work.tensors.splits["train"])
+    workers = usual if as_usual else min(usual * work.cluster().apart, tweets)
     work.release()
     study, shared = in_one_group(work.study, workers), work.place.shared
     with Cluster(study, shared, work.address, ROOM_WITHIN) as cluster:

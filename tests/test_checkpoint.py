@@ -263,6 +263,31 @@ def test_a_damaged_file_is_a_one_line_error(tmp_path: Path, name: str, damage: s
     one_line(error)
 
 
+@pytest.mark.parametrize(
+    "more", [{"attn_implementation": "some/kernel"}, {"dtype": "float16"}], ids=str
+)
+def test_a_text_encoder_is_torchs_own_in_float32_whatever_its_file_says(
+    more: dict[str, str], tmp_path: Path
+) -> None:
+    exported(tmp_path / "best")
+    file = tmp_path / "best" / "text.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **more}))
+    model, _ = load(tmp_path / "best")
+    assert model.text_encoder.model.config._attn_implementation == "sdpa"
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_a_text_encoder_with_settings_of_the_wrong_kind_is_a_one_line_error(
+    tmp_path: Path,
+) -> None:
+    exported(tmp_path / "best")
+    file = tmp_path / "best" / "text.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "hidden_size": "12"}))
+    with pytest.raises(UserError, match="damaged") as error:
+        load(tmp_path / "best")
+    one_line(error)
+
+
 def test_weights_of_another_model_are_a_one_line_error(tmp_path: Path) -> None:
     exported(tmp_path / "other", cross={"feedforward": 32})
     exported(tmp_path / "best")

@@ -206,6 +206,34 @@ def test_imagenet_weights_that_cannot_be_had_are_a_one_line_error(
     assert "'imagenet' could not be downloaded" in message(error)
 
 
+@pytest.mark.parametrize("content", ["code", "nothing", "a page"])
+def test_a_file_in_torchs_cache_runs_no_code_and_is_named_where_it_is_damaged(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = torchvision.models.ResNet18_Weights.DEFAULT.url
+    file = tmp_path / "hub" / "checkpoints" / Path(url).name
+    file.parent.mkdir(parents=True)
+    if content == "code":
+        torch.save({"conv1.weight": Trap(tmp_path / "ran")}, file)
+    else:
+        file.write_bytes({"nothing": b"", "a page": b"<html>log in</html>"}[content])
+    with pytest.raises(UserError, match="'imagenet' could not be downloaded or read") as error:
+        image_encoder(weights="imagenet")
+    assert "\n" not in message(error)
+    assert not (tmp_path / "ran").exists()
+
+
+class Trap:
+    """What would run code if it were unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
 def test_imagenet_weights_are_used(monkeypatch: pytest.MonkeyPatch, resnet_file: Path) -> None:
     saved = torch.load(resnet_file, weights_only=True)
     monkeypatch.setattr(

@@ -11,6 +11,7 @@ from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker
 from muse.encoders import ImageEncoder
+from muse.errors import UserError
 from muse.evaluate import evaluate
 from muse.fit import fit
 from muse.tensors import Tensors
@@ -103,3 +104,24 @@ def test_a_blanked_picture_is_the_blank_pictures_features(tmp_path: Path) -> Non
     train = start_run(config, tensors, Worker()).tensors.splits["train"]
     batch = train.batch([0, 1])
     assert torch.equal(batch.image[0], batch.image[1])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
+def test_features_that_a_power_cut_left_in_part_are_named(tmp_path: Path, content: bytes) -> None:
+    config, tensors = prepared(tmp_path)
+    start_run(config, tensors, Worker())
+    (file,) = (tmp_path / "cache").glob("features-*/features.npy")
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=r"features-\w+: no whole features .*; delete the folder"):
+        start_run(config, tensors, Worker())
+
+
+def test_features_too_large_for_half_precision_are_refused_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ImageEncoder.features
+    monkeypatch.setattr(ImageEncoder, "features", lambda self, image: 1e6 * usual(self, image))
+    config, tensors = prepared(tmp_path)
+    with pytest.raises(UserError, match=r"too large for half precision; name image\.weights"):
+        start_run(config, tensors, Worker())
+    assert not list((tmp_path / "cache").glob("features-*/"))

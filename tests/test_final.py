@@ -17,11 +17,12 @@ HERE = SimpleNamespace(apart=3)
 class Work:
     """A study at work, as far as the final training looks at it."""
 
-    def __init__(self, minutes: float, **resources: Any) -> None:
+    def __init__(self, minutes: float, tweets: int = 100, **resources: Any) -> None:
         self.study = sample_study(resources={"together_minutes": minutes, **resources})
         self.place, self.address = SimpleNamespace(shared="folder"), None
         self.released = False
         self.running = HERE
+        self.tensors = SimpleNamespace(splits={"train": range(tweets)})
 
     def cluster(self) -> Any:
         return HERE
@@ -57,6 +58,12 @@ def test_a_run_that_takes_long_gets_all_workers_and_the_others_go_home_first() -
     with workers_for(work, run_of(seconds=121)) as cluster:
         assert work.released
         assert (cluster.resources.workers, cluster.resources.concurrent) == (3, 1)  # type: ignore[attr-defined]
+
+
+def test_no_more_workers_come_together_than_there_are_tweets() -> None:
+    work: Any = Work(minutes=2, tweets=2)
+    with workers_for(work, run_of(seconds=121)) as cluster:
+        assert cluster.resources.workers == 2  # type: ignore[attr-defined]
 
 
 def test_workers_of_one_group_share_no_gpu() -> None:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from muse.config import TrainConfig
-from muse.optimizer import build_optimizer, build_schedule
+from muse.optimizer import build_optimizer, build_schedule, restore_optimizer
 
 
 def groups_by_name(model: nn.Module, config: TrainConfig) -> dict[str, tuple[float, float]]:
@@ -119,3 +119,21 @@ def test_every_group_keeps_its_share_of_the_rate() -> None:
     build_schedule(optimizer, config, steps=8)  # the first of four steps of warm-up
 
     assert {group["lr"] for group in optimizer.param_groups} == {1e-5 / 4, 1e-2 / 4}
+
+
+def test_a_state_of_another_device_leaves_what_recorded_steps_need() -> None:
+    """As on a GPU, where rates are tensors that a recording reads; the state is a CPU's."""
+    model = small_muse(small_config())
+    there = build_optimizer(model, TrainConfig(learning_rate=3e-4))
+    there.param_groups[0]["lr"] = 1e-4
+    here = build_optimizer(model, TrainConfig(learning_rate=3e-4))
+    rates = [torch.tensor(group["lr"]) for group in here.param_groups]
+    for group, rate in zip(here.param_groups, rates, strict=True):
+        group.update(lr=rate, capturable=True)
+    restore_optimizer(here, there.state_dict())
+    assert all(g["lr"] is rate for g, rate in zip(here.param_groups, rates, strict=True))
+    assert here.param_groups[0]["lr"].item() == pytest.approx(1e-4)
+    assert all(group["capturable"] for group in here.param_groups)
+    restore_optimizer(there, here.state_dict())  # and back again
+    assert [type(group["lr"]) for group in there.param_groups] == [float] * len(rates)
+    assert not any(group["capturable"] for group in there.param_groups)

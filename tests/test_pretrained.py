@@ -103,6 +103,20 @@ def test_a_model_is_loaded_in_float32_and_silently(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_folder_names_no_code_for_the_attention(bert: Path) -> None:
+    about = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(json.dumps({**about, "attn_implementation": "some/kernel"}))
+    assert load_text_model(str(bert)).config._attn_implementation == "sdpa"
+
+
+def test_settings_of_the_wrong_kind_are_a_one_line_error(bert: Path) -> None:
+    about = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(json.dumps({**about, "hidden_size": "8"}))
+    with pytest.raises(UserError, match="no model with safetensors that can be read") as caught:
+        load_text_model(str(bert))
+    assert "\n" not in str(caught.value)
+
+
 def test_damaged_weights_are_a_one_line_error(bert: Path) -> None:
     file = bert / "model.safetensors"
     file.write_bytes(file.read_bytes()[:100])

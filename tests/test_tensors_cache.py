@@ -95,7 +95,9 @@ def test_a_worker_needs_only_the_folder(root: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["about.json", "pictures.npy", "train/token_ids.npy"])
+@pytest.mark.parametrize(
+    "file", ["about.json", "pictures.npy", "train/token_ids.npy", "train/targets.json"]
+)
 @pytest.mark.parametrize("damage", ["gone", "short"])
 def test_a_damaged_folder_is_refused(root: Path, file: str, damage: str) -> None:
     path = prepare(tagged(root)).folder / file

@@ -13,11 +13,19 @@ from muse import train
 from muse.checkpoint import LAST, load
 from muse.config import MuseConfig
 from muse.device import Worker
+from muse.errors import UserError
 from muse.evaluate import evaluate
 from muse.fit import fit
 from muse.presets import PRESETS
 from muse.tensors import Tensors
-from muse.train import DivergedError, build_model, check_finite, epoch_order, steps_an_epoch
+from muse.train import (
+    DivergedError,
+    build_model,
+    check_finite,
+    epoch_order,
+    start_run,
+    steps_an_epoch,
+)
 
 Figures = dict[str, float]
 TIMES = ("seconds", "samples_per_second")
@@ -296,6 +304,24 @@ def test_a_last_batch_without_a_tweet_for_every_worker_is_left_out(
     batches = list(epoch_order(tensors.splits["train"], config, 1, world))
     assert len(batches) == steps
     assert all(len(batch) >= world for batch in batches)
+
+
+@pytest.mark.parametrize("world", [9, 25])
+def test_more_workers_than_tweets_of_a_batch_are_refused(tmp_path: Path, world: int) -> None:
+    config = small_config()  # batches of 8
+    tensors = small_tensors(config, tmp_path)
+    with pytest.raises(UserError, match=rf"resources\.workers={world}, but a batch has at most 8"):
+        start_run(config, tensors, Worker(world=world))
+
+
+def test_what_is_frozen_does_not_learn_from_batches_and_all_else_is_in_training(
+    tmp_path: Path,
+) -> None:
+    config = small_config(image={"stages": 2, "frozen_stages": 1})
+    model = build_model(config, small_tensors(config, tmp_path))
+    frozen, free = model.image_encoder.stages
+    assert not any(module.training for module in frozen.modules())
+    assert all(module.training for module in [*free.modules(), *model.text_encoder.modules()])
 
 
 def test_an_epoch_takes_every_tweet_once_in_an_order_of_its_own(tmp_path: Path) -> None:
