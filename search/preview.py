@@ -12,12 +12,23 @@ from muse.config import MuseConfig
 from muse.device import Worker, forget
 from muse.prepare import prepare
 from muse.tensors import Tensors
-from muse.train import start_run, train_step
+from muse.train import check_workers, start_run, train_step
 from search.estimate import priced
 from search.plan import strongest_pairs, values_of
 from search.space import Choice
 from search.study import Study, lowest
 from search.warm_start import read_priors
+
+
+def read(study: Study) -> Tensors:
+    """A study's corpus, of which its trials' workers can share out the batches.
+
+    Raises:
+        UserError: it cannot be read, or there are more workers than tweets.
+    """
+    tensors = prepare(study.base)
+    check_workers(study.base, len(tensors.splits["train"]), study.resources.workers)
+    return tensors
 
 
 def most_runs(study: Study) -> tuple[int, int]:
@@ -107,7 +118,7 @@ def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
         UserError: something it needs cannot be had.
     """
     read_priors(warm_start, study)  # before the corpus, which takes longer
-    tensors = prepare(study.base)
+    tensors = read(study)
     trials, curves = most_runs(study)
     told = f"at most {trials} trials for the search and {curves} after it, "
     if study.compare is not None:

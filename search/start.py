@@ -7,7 +7,6 @@ from typing import Any
 
 from muse.errors import UserError
 from muse.evaluate import trivial_score
-from muse.prepare import prepare
 from muse.tensors import Tensors
 from search.abroad import Abroad, bring_back, check_free
 from search.best import read_best
@@ -18,7 +17,7 @@ from search.folder import Places, StudyFolder, check_owner, new_folder, old_fold
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.phases import run_phases
-from search.preview import hours, told_counts
+from search.preview import hours, read, told_counts
 from search.settle import ASK_ABOVE_HOURS
 from search.stored import stored, write_about
 from search.study import Study
@@ -73,7 +72,7 @@ def fresh(study: Study, root: Path, way: Way) -> None:
             f"add --resume if {root} holds one"
         )
     priors = read_priors(way.warm_start, study)
-    tensors = prepare(study.base)
+    tensors = read(study)
     if way.agree is not None and not agreed(study, tensors, way.agree):
         raise UserError("not started")
     places = Places(way.ledger, twin_of(root, way))
@@ -131,7 +130,7 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     study = wanted(found.study)
     phases_of(study, way)
     check_comparable(found.study, study)
-    tensors = prepare(study.base)
+    tensors = read(study)
     changed = changes(found, study, tensors.key)
     if changed.all and not way.allow_changed:
         raise UserError(
