@@ -5,10 +5,12 @@ import signal
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import services
 
 import muse
 import search
@@ -66,7 +68,8 @@ def start_here(options: dict[str, Any], tries: int = TRIES) -> None:
         UserError: it does not start.
     """
     try:
-        ray.init(address="local", **options)
+        with apart():
+            ray.init(address="local", **options)
     except Exception as error:  # Ray has no type for it
         ray.shutdown()
         if tries > 1 and "timed out" in str(error):
@@ -76,6 +79,25 @@ def start_here(options: dict[str, Any], tries: int = TRIES) -> None:
             f"Ray does not start on this machine ({first_line(error)}); look into "
             "/tmp/ray/session_latest/logs, or try again when the machine is less busy."
         ) from error
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Give each server of Ray that is started meanwhile a process group of its own.
+
+    A search needs them to end in good order, also where its whole group is told to end, as by
+    `timeout`, batch systems and containers. Where Ray names its class otherwise some day, they are
+    started as Ray likes.
+    """
+    usual = getattr(services, "ConsolePopen", None)
+    if usual is None:
+        yield
+        return
+    services.ConsolePopen = partial(usual, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = usual
 
 
 @contextmanager

@@ -98,11 +98,12 @@ def interrupted(output: Path, how: signal.Signals, status: int, epochs: int, *mo
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # the signal reaches it alone, as from `kill`
+        start_new_session=True,  # so that the signal does not reach this process
     ) as process:
         wait_for_epochs(output / "quickstart", epochs, process)
         family = psutil.Process(process.pid).children(recursive=True)
-        os.kill(process.pid, how)
+        # SIGINT to it alone; SIGTERM to all it started in its group, as `timeout` does.
+        (os.kill if how == signal.SIGINT else os.killpg)(process.pid, how)
         process.communicate(timeout=120)
     assert process.returncode == status
     assert psutil.wait_procs(family, timeout=60)[1] == []  # no process stays
