@@ -75,6 +75,16 @@ class DataConfig(Frozen):
     """How text and picture of a synthetic tweet decide its label: as two votes that add up, easy to
     learn, or by their interaction, which no sum of what each says can express."""
 
+    @model_validator(mode="after")
+    def no_folder_of_what_is_made(self) -> Self:
+        for field, folder in (("root", self.root), ("images", self.images)):
+            if self.name == "synthetic" and folder is not None:
+                raise ValueError(
+                    f"{field}={folder}, but the synthetic corpus is made and reads no folder; name "
+                    "an experiment, as experiments/mvsa_single.yaml, or set data.name."
+                )
+        return self
+
 
 class TextConfig(Frozen):
     """The text encoder: a pretrained BERT, or a small one with random weights."""

@@ -135,6 +135,8 @@ def notes(asked: Asked, row: Encoded, spans: list[Span], config: MuseConfig) -> 
         inner = len(row.ids) - 2  # [CLS] and [SEP] are no part of the text
         words = len(asked.text.split())
         told.append(f"text cut: the first {inner} sub-words were read, of {words} words")
+    if row.unknown and config.data.inputs != "image":
+        told.append(f"words or signs that the model does not know: {row.unknown}")
     return told
 
 

@@ -151,6 +151,7 @@ def split_counts(
     # With their words, because made-up tweets are numbered in each split anew.
     learnt = set() if tweets is train else {(tweet.id, tweet.words) for tweet in train}
     odd = {
+        "unknown_words": sum(row.unknown for row in encoded),
         "empty_texts": sum(not any(tweet.words) for tweet in tweets),
         "in_train_too": sum((tweet.id, tweet.words) in learnt for tweet in tweets),
     }

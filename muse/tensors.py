@@ -23,7 +23,7 @@ from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
 from muse.pretrained import load_tokenizer
 from muse.tokens import Ints
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the content of the folder changes; part of the hash."""
 
 TARGETS = "targets.json"
@@ -140,7 +140,7 @@ class Tensors:
 
     counts: dict[str, dict[str, int]]
     """By split: tweets, missing_images, cut_texts and cut_words (0 for msa); where there are any,
-    empty_texts and in_train_too."""
+    unknown_words, empty_texts and in_train_too."""
 
     splits: Mapping[str, Split]
 

@@ -4,7 +4,7 @@ Shapes: N tweets, L sub-words of the longest, W words of the longest.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class Encoded:
 
     cut: bool
     """Whether any sub-word was cut off."""
+
+    unknown: int = 0
+    """Words or signs among what was kept that the vocabulary does not have."""
 
 
 def encode(
@@ -55,7 +58,7 @@ def encode(
             for encoding, text in zip(words, texts, strict=True)
         ]
     encoded = [frame(row, tokenizer, limit) for row in rows]
-    return encoded if task == "mner" else [Encoded(row.ids, [], row.cut) for row in encoded]
+    return encoded if task == "mner" else [replace(row, starts=[]) for row in encoded]
 
 
 def by_word(encoding: Any, words: int, unknown: int) -> list[list[int]]:
@@ -75,7 +78,8 @@ def frame(pieces: list[list[int]], tokenizer: PreTrainedTokenizerBase, limit: in
     first = np.cumsum([1, *map(len, pieces)])[:-1]
     kept = flat[: limit - 2]
     ids = [tokenizer.cls_token_id, *kept, tokenizer.sep_token_id]
-    return Encoded(ids, first[first <= len(kept)].tolist(), len(flat) > len(kept))
+    unknown = kept.count(tokenizer.unk_token_id)
+    return Encoded(ids, first[first <= len(kept)].tolist(), len(flat) > len(kept), unknown)
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -40,6 +40,11 @@ from search.plan import sweep
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--set", "data.name=mvsa_single", "--set", "task=msa"], "give --data DIR"),
         (["--dry-run", "--warm-start", "nowhere"], "no study stands here"),
+        (
+            ["--data", "tweets"],
+            "the synthetic corpus is made and reads no folder; name an experiment",
+        ),
+        (["--set", "data.images=tweets"], "the synthetic corpus is made and reads no folder"),
         (["--set", "resources.workers=40"], "workers=40, but a batch has at most"),
         (["--dry-run", "--set", "resources.workers=40"], "ask for fewer workers"),
         (["--set", "data.name=mvsa_single"], "'mner' does not fit corpus 'mvsa_single'"),

@@ -163,6 +163,30 @@ def test_mt_product_knows_no_persons(tmp_path: Path) -> None:
     assert "line 2" in error_of(config, "mner")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Ada\tNNP\tB-PER", "more columns than token<TAB>tag"),
+        ("\tB-PER", "no token before its tag"),
+    ],
+)
+def test_columns_that_are_none_of_the_form_are_refused(
+    line: str, said: str, tmp_path: Path
+) -> None:
+    config = tagged_corpus(tmp_path, train=f"IMGID:1\n{line}\n")
+
+    assert f"line 2: '{line}' has {said}" in error_of(config, "mner")
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_a_split_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
+    config = tagged_corpus(tmp_path)
+    (tmp_path / f"{name}.txt").unlink()
+
+    told = f"{name}.txt: is not there; a corpus needs train.txt and valid.txt"
+    assert told in error_of(config, "mner")
+
+
 # --- sentiments ----------------------------------------------------------------------------
 
 
@@ -209,9 +233,9 @@ def test_a_missing_text_is_named(tmp_path: Path) -> None:
 
 def test_a_text_that_is_not_utf8_is_named_with_the_byte(tmp_path: Path) -> None:
     config = sentiment_corpus(tmp_path)
-    (tmp_path / "data" / "1.txt").write_bytes(b"caf\xe9 ole")
+    (tmp_path / "data" / "1.txt").write_bytes(b"hello\ncaf\xe9 ole")
 
-    assert f"{tmp_path / 'data' / '1.txt'}: byte 3 is not UTF-8" in error_of(config, "msa")
+    assert f"{tmp_path / 'data' / '1.txt'}, line 2: is not UTF-8 (byte 9" in error_of(config, "msa")
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
@@ -219,6 +243,19 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "data" / "1.txt").write_bytes(b"\xef\xbb\xbfhello")
 
     assert read_corpus(config, "msa").splits["train"][0].words == ("hello",)
+
+
+@pytest.mark.parametrize("row", [",positive", "1,positive,0.9"])
+def test_a_row_that_is_no_id_and_tag_is_named(row: str, tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train=f"guid,tag\n{row}\n")
+
+    assert f"train.txt, line 2: '{row}'; a row is an id, a comma, a tag" in error_of(config, "msa")
+
+
+def test_a_first_line_that_is_a_tweet_in_capitals_is_not_swallowed(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train="1,Positive\n")
+
+    assert "line 1: '1,Positive' is a tweet" in error_of(config, "msa")
 
 
 def test_a_tweet_that_stands_in_a_list_twice_is_refused(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ STUDY = Study.model_validate(
     {
         "name": "mine",
         "preset": "tiny",
-        "data": {"limit": 5, "root": "some/where"},
+        "data": {"name": "twitter2015", "limit": 5, "root": "some/where"},
         "fixed": {"text.layers": 1},
         "space": {
             "cross.theta": {"low": 0.0, "high": 0.5},

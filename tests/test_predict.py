@@ -62,7 +62,15 @@ def test_a_picture_may_be_left_out_which_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(folder), "--text", "we saw Delio here"]) == 0
-    assert json.loads(capsys.readouterr().out)["notes"] == [NO_PICTURE]
+    assert json.loads(capsys.readouterr().out)["notes"][0] == NO_PICTURE
+
+
+def test_words_that_the_model_does_not_know_are_counted(
+    folder: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder), "--text", "the zyx the \U0001f600", "--image", str(picture)]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note == "words or signs that the model does not know: 2"
 
 
 def test_a_text_longer_than_the_model_reads_is_cut_which_is_told(
@@ -122,7 +130,7 @@ def test_a_model_is_shown_what_it_was_trained_on(
     else:
         shares = model.task_scores(batch).softmax(dim=1)[0].tolist()
         assert list(found["probabilities"].values()) == pytest.approx(shares, abs=1e-4)
-    assert found["notes"] == [ONLY_TEXT if inputs == "text" else ONLY_PICTURE]
+    assert found["notes"][0] == (ONLY_TEXT if inputs == "text" else ONLY_PICTURE)
 
 
 def test_a_picture_that_nobody_looks_at_is_not_read(
@@ -211,8 +219,8 @@ def test_a_folder_gives_a_line_for_each_text(
     status, lines = labelled(str(folder), str(tweets), capsys=capsys)
     assert status == 1
     assert [line["id"] for line in lines] == ["a", "b", "c"]
-    assert lines[0]["notes"] == [NO_PICTURE]
-    assert "notes" not in lines[1]
+    assert lines[0]["notes"][0] == NO_PICTURE
+    assert NO_PICTURE not in lines[1].get("notes", [])
     assert "not UTF-8" in lines[2]["error"]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from search import preview
-from search.preview import dearest, device_of, hours, spoken, told_cost
+from search.preview import dearest, device_of, hours, spoken, told_cost, told_counts
 from search.study import Study
 
 TENSORS: Any = SimpleNamespace(splits={"train": range(300), "valid": range(150)})
@@ -70,3 +70,22 @@ def test_time_is_measured_where_trials_would_be_trained(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert device_of(study_of(gpus_per_worker=asked)).type == expected
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ([["O", "O"], ["O"]], "valid: no word of it is in an entity: nothing can be found"),
+        ([["O", "B-PER"], ["O"]], ""),
+        (["positive", "positive"], "valid: all its tweets are positive: nothing can be told apart"),
+        (["positive", "neutral"], ""),
+    ],
+)
+def test_labels_from_which_nothing_can_be_learnt_are_told(targets: Any, said: str) -> None:
+    tensors: Any = SimpleNamespace(
+        counts={"valid": {"tweets": 2, "missing_images": 0}},
+        splits={"valid": SimpleNamespace(targets=targets)},
+    )
+    first, *more = told_counts(tensors)
+    assert first == "valid: 2 tweets, 0 missing images"
+    assert [line.partition(", nor")[0] for line in more] == [said] * bool(said)

@@ -207,7 +207,6 @@ def test_a_study_is_named_after_its_file(tmp_path: Path) -> None:
         ("seed", 7, lambda study: study.seed),
         ("name", "other", lambda study: study.name),
         ("data.limit", 7, lambda study: study.base.data.limit),
-        ("data.root", "/here", lambda study: str(study.base.data.root)),
         ("metric", "valid_f1_official", lambda study: study.base.metric),
         ("searcher.name", "random", lambda study: study.searcher.name),
         ("scheduler.name", "none", lambda study: study.scheduler.name),
@@ -308,7 +307,12 @@ def test_relative_folders_are_written_out_for_workers_that_run_elsewhere(
 ) -> None:
     (tmp_path / "encoder").mkdir()
     monkeypatch.chdir(tmp_path)
-    fields = {"data.root": "tweets", "text.weights": "encoder", "image.weights": "imagenet"}
+    fields = {
+        "data.name": "twitter2015",
+        "data.root": "tweets",
+        "text.weights": "encoder",
+        "image.weights": "imagenet",
+    }
     experiment = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
     study = read_study(experiment, fields)
     assert study.data["root"] == str(tmp_path / "tweets")

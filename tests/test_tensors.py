@@ -180,6 +180,14 @@ def test_an_empty_text_is_only_cls_and_sep_and_is_counted(tmp_path: Path) -> Non
     assert prepared.counts["train"]["empty_texts"] == 1
 
 
+def test_words_that_the_vocabulary_does_not_have_are_counted(root: Path) -> None:
+    (root / "valid.txt").write_text("IMGID:1\nzyx\tO\nAda\tB-PER\n", encoding="utf-8")
+
+    counts = prepare(tagged(root)).counts
+
+    assert counts["valid"]["unknown_words"] == 1
+
+
 def test_tweets_that_are_in_train_too_are_counted(root: Path) -> None:
     train = (root / "train.txt").read_text(encoding="utf-8")
     (root / "valid.txt").write_text(f"{train}\nIMGID:1\nAda\tO\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def limited(corpus: Corpus, config: DataConfig) -> Corpus:
     for name, tweets in corpus.splits.items():
         if not tweets:
             raise UserError(
-                f"data: split '{name}' of '{config.name}' has no tweets; one is needed."
+                f"{config.root or config.name}: split '{name}' has no tweets; one is needed."
             )
     if config.limit is None:
         return corpus

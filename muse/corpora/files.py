@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from muse.config import DataConfig
+from muse.corpora.tweet import SplitName
 from muse.errors import UserError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -49,6 +50,24 @@ def picture_files(config: DataConfig, default: Path) -> dict[str, Path]:
     return pictures_in(folder) if folder.is_dir() else {}
 
 
+def split_files(root: Path) -> dict[SplitName, Path]:
+    """The lists of a corpus's splits: train.txt, valid.txt and, where there is one, test.txt.
+
+    Raises:
+        UserError: one of the first two is missing.
+    """
+    files: dict[SplitName, Path] = {
+        name: root / f"{name}.txt" for name in ("train", "valid", "test")
+    }
+    for name in ("train", "valid"):
+        if not files[name].is_file():
+            raise UserError(
+                f"{files[name]}: is not there; a corpus needs train.txt and valid.txt, test.txt "
+                "may be missing."
+            )
+    return {name: file for name, file in files.items() if file.is_file()}
+
+
 def read_utf8(path: Path) -> str:
     """The text of a file, without a byte order mark.
 
@@ -56,10 +75,12 @@ def read_utf8(path: Path) -> str:
         UserError: there is no such file, it cannot be read, or it is not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+        return (content := path.read_bytes()).decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
         raise UserError(
-            f"{path}: byte {error.start} is not UTF-8 ({error.reason}); convert the file to UTF-8."
+            f"{path}, line {line}: is not UTF-8 (byte {error.start}: {error.reason}); convert the "
+            "file, which may be Windows-1252 or UTF-16."
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error

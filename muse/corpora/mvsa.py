@@ -14,7 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from muse.config import DataConfig
-from muse.corpora.files import corpus_folder, picture_files, read_lines, read_utf8
+from muse.corpora.files import (
+    corpus_folder,
+    picture_files,
+    read_lines,
+    read_utf8,
+    split_files,
+)
 from muse.corpora.tweet import SENTIMENTS, Corpus, SplitName, Tweet
 from muse.errors import UserError
 
@@ -57,10 +63,7 @@ def read_tweet(root: Path, row: Tagged, pictures: dict[str, Path]) -> Tweet:
 
 def read_given_splits(root: Path) -> dict[SplitName, list[Tagged]]:
     """Rows of train.txt, valid.txt and, where there is one, test.txt."""
-    names: list[SplitName] = ["train", "valid"]
-    if (root / "test.txt").is_file():
-        names.append("test")
-    return {name: read_tags(root / f"{name}.txt") for name in names}
+    return {name: read_tags(file) for name, file in split_files(root).items()}
 
 
 def read_tags(path: Path) -> list[Tagged]:
@@ -70,6 +73,8 @@ def read_tags(path: Path) -> list[Tagged]:
         guid, comma, tag = (part.strip() for part in line.partition(","))
         if not comma:
             raise UserError(f"{path}, line {number}: '{line}' has no comma; a row is guid,tag.")
+        if not guid or "," in tag:
+            raise UserError(f"{path}, line {number}: '{line}'; a row is an id, a comma, a tag.")
         check_sentiments(path, number, [tag])
         rows.append((guid, tag))
     check_ids(path, [guid for guid, _ in rows])
@@ -79,7 +84,7 @@ def read_tags(path: Path) -> list[Tagged]:
 def below_header(path: Path, header: str) -> list[tuple[int, str]]:
     """The numbered rows of a file below its first line, which must not be one of them."""
     first, *rows = read_lines(path)
-    if first[1].strip().endswith(SENTIMENTS):
+    if first[1].strip().lower().endswith(SENTIMENTS):
         raise UserError(f"{path}, line 1: '{first[1]}' is a tweet; the first line is {header}.")
     return [(number, line.strip()) for number, line in rows if line.strip()]
 

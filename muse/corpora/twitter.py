@@ -7,8 +7,8 @@ A tweet is a line `IMGID:<id>`, then `token<TAB>tag` lines, then an empty line. 
 from pathlib import Path
 
 from muse.config import DataConfig
-from muse.corpora.files import corpus_folder, picture_files, read_lines
-from muse.corpora.tweet import Corpus, SplitName, Tweet, entity_labels
+from muse.corpora.files import corpus_folder, picture_files, read_lines, split_files
+from muse.corpora.tweet import Corpus, Tweet, entity_labels
 from muse.errors import UserError
 
 TYPES = ("LOC", "MISC", "ORG", "PER")
@@ -33,10 +33,7 @@ def read_tagged(config: DataConfig, types: tuple[str, ...]) -> Corpus:
     root = corpus_folder(config)
     pictures = picture_files(config, root / "images")
     labels = entity_labels(types)
-    names: list[SplitName] = ["train", "valid"]
-    if (root / "test.txt").is_file():
-        names.append("test")
-    splits = {name: read_split(root / f"{name}.txt", labels, pictures) for name in names}
+    splits = {name: read_split(file, labels, pictures) for name, file in split_files(root).items()}
     return Corpus(task="mner", labels=labels, splits=splits)
 
 
@@ -75,6 +72,10 @@ def parse(path: Path, number: int, line: str, labels: tuple[str, ...]) -> tuple[
     """One line as word and tag. OTHER and MISC are two names of one type."""
     word, tab, tag = line.rpartition("\t")
     tag = tag.strip().replace("OTHER", "MISC")
+    if "\t" in word:
+        raise UserError(f"{path}, line {number}: '{line}' has more columns than token<TAB>tag.")
+    if not word:
+        raise UserError(f"{path}, line {number}: '{line}' has no token before its tag.")
     if not tab or tag not in labels:
         raise UserError(
             f"{path}, line {number}: '{line}' is not token<TAB>tag; "
