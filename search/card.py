@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, variance
 from typing import Any
 
-from muse.config import MuseConfig
+from muse.config import DataConfig, MuseConfig
 from muse.evaluate import trivial_score
 from muse.tensors import Tensors
 from search.best import read_best
@@ -24,7 +24,7 @@ TASKS = {
 }
 
 LIMITS = (
-    "Scores hold for tweets like those of the corpus named above, and for nothing else.",
+    "Scores hold for tweets like those of the data named above, and for nothing else.",
     "The checkpoint was chosen by the validation score, and the settings by a search over it, so "
     "this model's validation score is too high by an unknown amount.",
     "A label is a guess without a reason. Do not decide about people by it.",
@@ -68,7 +68,7 @@ def card(
         f"# MuSE, study {study.name}",
         f"Task: {TASKS[study.task]}. Labels: {', '.join(tensors.labels)}.",
         "## Data",
-        f"Corpus `{config.data.name}`, hash `{tensors.key}`. No tweet is in this folder; the "
+        f"{source(config.data)}, hash `{tensors.key}`. No tweet is in this folder; the "
         "tokeniser's vocabulary may hold words of the training split.",
         markdown(counts(tensors)),
         "## Scores",
@@ -98,6 +98,13 @@ from muse.checkpoint import load
 
 model, tokenizer = load(Path("FOLDER"))
 ```"""
+
+
+def source(data: DataConfig) -> str:
+    """Where the tweets come from: a name alone would claim a corpus that only lends its form."""
+    if data.root is None:
+        return f"Corpus `{data.name}`"
+    return f"Folder `{data.root.resolve().name}`, in the form of `{data.name}`"
 
 
 def counts(tensors: Tensors) -> list[list[str]]:
@@ -130,12 +137,14 @@ def scores(metric: str, about: Mapping[str, Any], made: Entry) -> list[list[str]
 
 
 def between(found: Sequence[float]) -> str:
-    """Student's interval of a mean."""
+    """Student's interval of a mean of scores, none of which is below 0 or above 1."""
     if len(found) < 2:
         return "one run: none"
+    if len(set(found)) == 1:
+        return "equal runs: none"
     spread = Spread(variance(found), len(found) - 1)
     low, high = spread.interval(mean(found), 1 / len(found))
-    return f"{low:.4f} to {high:.4f}"
+    return f"{max(0.0, low):.4f} to {min(1.0, high):.4f}"
 
 
 def limits(config: MuseConfig, tensors: Tensors, value: float | None) -> list[str]:

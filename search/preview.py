@@ -10,6 +10,7 @@ import torch
 
 from muse.config import MuseConfig
 from muse.device import Worker, forget
+from muse.errors import UserError
 from muse.prepare import prepare
 from muse.tensors import Tensors
 from muse.train import check_workers, start_run, train_step
@@ -24,8 +25,13 @@ def read(study: Study) -> Tensors:
     """A study's corpus, of which its trials' workers can share out the batches.
 
     Raises:
-        UserError: it cannot be read, or there are more workers than tweets.
+        UserError: it cannot be read, there are more workers than tweets, or nothing is searched.
     """
+    if study.compare is None and not study.space and study.budget.trials > 1:
+        raise UserError(
+            f"space: names no setting, so all {study.budget.trials} trials would be one and the "
+            "same; name settings with their ranges, or ask for one trial."
+        )
     tensors = prepare(study.base)
     check_workers(study.base, len(tensors.splits["train"]), study.resources.workers)
     return tensors

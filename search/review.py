@@ -70,6 +70,11 @@ def review(work: Work) -> None:
     work.view.say(f"review of the model: {root / FOLDER}, {right} validation tweets all right")
 
 
+def forget_review(root: Path) -> None:
+    """Remove a review that is of another model by now; the report makes a new one."""
+    shutil.rmtree(root / FOLDER, ignore_errors=True)
+
+
 def files_of(root: Path) -> list[str]:
     """The files of a study's review, relative to its folder; the text first."""
     files = sorted((root / FOLDER).glob("*.png"))

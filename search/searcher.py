@@ -136,7 +136,7 @@ def build_sampler(study: Study, asked: int) -> BaseSampler:
 
     Args:
         study: what is searched.
-        asked: trials that exist.
+        asked: trials that exist, an earlier study's too: else this one would draw its points again.
     """
     seed = (study.seed + 7919 * asked) % 2**32
     if study.searcher.name == "random":
@@ -152,15 +152,19 @@ def build_sampler(study: Study, asked: int) -> BaseSampler:
 def build_optuna(study: Study, earlier: list[Entry], priors: Sequence[Prior] = ()) -> optuna.Study:
     """An Optuna study that knows the trials on record and what is to be tried next.
 
-    That is: what ran when it was interrupted, then the first points that were not asked yet.
+    That is: what ran when it was interrupted, then the first points that were not asked yet, nor
+    trained by an earlier study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    made = optuna.create_study(direction="maximize", sampler=build_sampler(study, len(earlier)))
-    made.add_trials([known for prior in priors for known in frozen_prior(study, prior)])
+    known = [trial for prior in priors for trial in frozen_prior(study, prior)]
+    sampler = build_sampler(study, len(known) + len(earlier))
+    made = optuna.create_study(direction="maximize", sampler=sampler)
+    made.add_trials(known)
     ended = [frozen(study, entry) for entry in earlier if entry.state != "running"]
     made.add_trials([trial for trial in ended if trial is not None])
     unfinished = [entry.point for entry in earlier if entry.state == "running"]
-    for point in [*unfinished, *study.first_points[len(earlier) :]]:
+    new = [p for p in study.first_points if not any(t.params | p == t.params for t in known)]
+    for point in [*unfinished, *new[len(earlier) :]]:
         made.enqueue_trial(point)
     return made
 

@@ -43,7 +43,7 @@ def fitting(work: Work, best: Entry) -> Curves:
         curves = smaller(curves)
     if curves is None:
         raise UserError(
-            f"sensitivity.max_hours: even the smallest curves take {cost.hours:.1f} hours, more "
+            f"sensitivity.max_hours: even the smallest curves take {cost.hours:.2g} hours, more "
             f"than {asked.max_hours:g}; --resume with more, or --resume --phases final,report"
         )
     if curves != asked:

@@ -120,6 +120,14 @@ Knob = Annotated[Range | Whole | Choice, Field(discriminator="kind")]
 Space = dict[str, Knob]
 
 
+def describe(knob: Knob) -> str:
+    """A knob in words."""
+    if isinstance(knob, Choice):
+        return f"one of {', '.join(map(str, knob.choices))}"
+    log = ", log" if knob.kind == "range" and knob.log else ""
+    return f"{knob.kind} {knob.low}..{knob.high}{log}"
+
+
 def short(name: str) -> str:
     """A setting's name in tables: `cross.theta` is theta, others keep their section."""
     return name.rpartition(".")[2] if name in SEVEN else name

@@ -22,7 +22,7 @@ from search.settle import ASK_ABOVE_HOURS
 from search.stored import stored, write_about
 from search.study import Study
 from search.view import View, clock, settings
-from search.warm_start import otherwise, read_priors
+from search.warm_start import read_priors, told
 from search.work import Work
 
 
@@ -79,7 +79,7 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     if places.storage:
         check_free(places.storage)
     with new_folder(root, study, tensors.key, places, priors) as place:
-        go(study, place, tensors, way, otherwise(way.warm_start, study, tensors.key))
+        go(study, place, tensors, way, told(priors, study, tensors.key))
 
 
 def phases_of(study: Study, way: Way) -> tuple[str, ...]:
@@ -120,11 +120,12 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     Raises:
         UserError: there is none, or something that decides its figures changed.
     """
-    if way.warm_start:
-        raise UserError("--warm-start: only when a study begins; study.yaml remembers it.")
     if way.storage:
         bring_back(root, twin_of(root, way))
     found = stored(root)
+    known = {prior.folder for prior in found.priors}
+    if not {str(folder.resolve()) for folder in way.warm_start} <= known:
+        raise UserError("--warm-start: only when a study begins; study.yaml remembers it.")
     check_owner(root)
     check_storage(found.storage, twin_of(root, way))
     study = wanted(found.study)
@@ -138,10 +139,27 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
             "under another --name, or go on all the same with --allow-changed."
         )
     with old_folder(root, found, way.ledger) as place:
+        check_budget(place, study)
         if changed.spoils:
             drop_unfinished(place, changed.spoils)
         write_about(root, history(found, study, changed, tensors.key))
         go(study, place, tensors, way, [f"going on although {each}" for each in changed.all])
+
+
+def check_budget(place: StudyFolder, study: Study) -> None:
+    """A search is never made smaller than it is.
+
+    Raises:
+        UserError: more trials are on record than are asked for.
+    """
+    ledger = Ledger(place.ledger)
+    known = len(ledger.entries("search"))
+    ledger.close()
+    if known > study.trials and study.compare is None:
+        raise UserError(
+            f"budget.trials: {study.trials} are asked for, but {known} are on record; ask for as "
+            "many at least."
+        )
 
 
 def check_storage(kept: str, asked: str) -> None:

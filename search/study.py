@@ -3,6 +3,7 @@
 `search.experiment` reads one from a file.
 """
 
+import re
 from copy import deepcopy
 from typing import Annotated, Any, Self
 
@@ -18,7 +19,7 @@ from muse.errors import UserError
 from muse.presets import PRESETS, Preset
 from search.problems import did_you_mean, one_line
 from search.sections import Budget, Curves, Proposals, Resources, Stopping
-from search.space import ETA, MU, Choice, Point, Space, Whole, within
+from search.space import ETA, MU, Choice, Point, Range, Space, Whole, describe, within
 from search.variants import Comparison, check_variants
 
 PHASES = ("search", "confirm", "sensitivity", "final", "report")
@@ -34,7 +35,7 @@ OWN = {"train.epochs": "budget.epochs", "train.seed": "seed", "train.metric": "m
 class Study(Frozen):
     """Everything that decides a search."""
 
-    name: str = Field(default="study", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = "study"
     """Folder of the study inside the output folder."""
 
     task: Task = "mner"
@@ -67,6 +68,16 @@ class Study(Frozen):
 
     compare: Comparison | None = None
     """Variants to compare with the settings above, instead of a search."""
+
+    @field_validator("name")
+    @classmethod
+    def name_of_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError(
+                f"{name!r} names no folder; letters, digits, '.', '_' and '-', at most 100, the "
+                "first a letter or a digit"
+            )
+        return name
 
     @field_validator("space", mode="before")
     @classmethod
@@ -145,8 +156,10 @@ def settings() -> dict[str, Any]:
 
 def with_kind(name: str, knob: Any) -> Any:
     """Say of a knob from a file whether it is a range, whole numbers or a choice."""
-    if not isinstance(knob, dict):
+    if isinstance(knob, Range | Whole | Choice):
         return knob
+    if not isinstance(knob, dict):
+        raise ValueError(f"{name}: {knob!r} is no range; {{low: 0, high: 1}} or {{choices: [...]}}")
     if "choices" in knob:
         return {**knob, "kind": "choice"}
     default = settings().get(name)
@@ -209,7 +222,9 @@ def check_point(study: Study, point: Point) -> None:
             raise ValueError(f"first_points: '{name}' is not searched; {known}")
         knob = study.space[name]
         if not knob.holds(value):
-            raise ValueError(f"first_points: {name}={value} lies outside the space ({knob})")
+            raise ValueError(
+                f"first_points: {name}={value} lies outside the space ({describe(knob)})"
+            )
     if ETA in point and MU in study.space and MU not in point:
         raise ValueError(f"first_points: '{ETA}' without '{MU}', which is drawn first; give both")
     try:

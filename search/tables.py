@@ -8,7 +8,7 @@ from typing import Any
 from search.costs import PhaseCost
 from search.findings import Curve, Findings, Importance, Level, Run
 from search.view import clock, number
-from search.wording import between, chance, safe_range, score, title
+from search.wording import between, chance, excluded, safe_range, score, title
 
 Rows = list[list[str]]
 """A table: the head, then its rows."""
@@ -94,8 +94,9 @@ def ranking(findings: Findings) -> Rows:
     rows = [[*head, *(["PED-ANOVA", "fANOVA", "disagree"] if shown else [])]]
     for curve in findings.curves:
         best = curve.best
-        row = [title(curve.name), curve.verdict, score(curve.effect), score(curve.excluded_above)]
-        row += [number(curve.incumbent), number(best.value) if best else "-", safe_range(curve)]
+        row = [title(curve.name), curve.verdict, score(curve.effect), excluded(curve)]
+        row += [number(curve.incumbent), number(best.value) if best else "-"]
+        row.append("all tried" if curve.verdict == "flat" else safe_range(curve))
         if shown:
             shares = (findings.ped_anova.get(curve.name), findings.fanova.get(curve.name))
             row += [share(found) for found in shares]

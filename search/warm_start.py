@@ -9,7 +9,7 @@ from search.entry import Entry
 from search.folder import check_owner
 from search.prior import Known, Prior
 from search.searcher import distributions
-from search.space import Choice, Knob
+from search.space import describe
 from search.spent import entries_of
 from search.stored import stored
 from search.study import Study
@@ -24,7 +24,8 @@ def read_priors(folders: Sequence[Path], study: Study) -> list[Prior]:
     Raises:
         UserError: a folder holds no study, one of another space, or no such trial.
     """
-    return [read_prior(folder, study) for folder in folders]
+    different = dict.fromkeys(folder.resolve() for folder in folders)
+    return [read_prior(folder, study) for folder in different]
 
 
 def read_prior(folder: Path, study: Study) -> Prior:
@@ -47,22 +48,22 @@ def read_prior(folder: Path, study: Study) -> Prior:
             )
     if not trials:
         raise UserError(f"--warm-start {folder}: no trial of its search was trained in full.")
-    return Prior(folder=str(folder.resolve()), trials=trials)
+    return Prior(folder=str(folder), trials=trials)
 
 
-def otherwise(folders: Sequence[Path], study: Study, data_hash: str) -> list[str]:
-    """In what earlier studies got their scores otherwise than this one will, a line each.
+def told(priors: Sequence[Prior], study: Study, data_hash: str) -> list[str]:
+    """What is learnt from earlier studies, a line each, and in what their scores came otherwise.
 
     They are learnt from all the same: where a point is good, it often is so elsewhere.
     """
     lines = []
-    for folder in folders:
-        earlier = stored(folder)
+    for prior in priors:
+        earlier = stored(Path(prior.folder))
         apart = [d for d in differences(earlier.study, study) if d.startswith(DECISIVE)]
         if earlier.latest["data_hash"] != data_hash:
             apart.append("its data was other")
-        if apart:
-            lines.append(f"learning from {folder}, although {'; '.join(apart)}")
+        although = f", although {'; '.join(apart)}" if apart else ""
+        lines.append(f"learning from {len(prior.trials)} trials of {prior.folder}{although}")
     return lines
 
 
@@ -95,13 +96,5 @@ def check_same(earlier: Study, study: Study, folder: Path) -> None:
         raise UserError(f"{where}: {name} is searched only {place}; the space must be the same.")
     for name, knob in study.space.items():
         if earlier.space[name] != knob:
-            told = f"{describe(earlier.space[name])} there, {describe(knob)} here"
-            raise UserError(f"{where}: {name} is {told}; the space must be the same.")
-
-
-def describe(knob: Knob) -> str:
-    """A knob in words."""
-    if isinstance(knob, Choice):
-        return f"one of {', '.join(map(str, knob.choices))}"
-    log = ", log" if knob.kind == "range" and knob.log else ""
-    return f"{knob.kind} {knob.low}..{knob.high}{log}"
+            both = f"{describe(earlier.space[name])} there, {describe(knob)} here"
+            raise UserError(f"{where}: {name} is {both}; the space must be the same.")

@@ -79,6 +79,12 @@ def chance(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
+def excluded(curve: Curve) -> str:
+    """Differences that every value's interval excludes; scores never differ by more than 1."""
+    bound = curve.excluded_above
+    return "nothing" if bound is not None and bound >= 1 else score(bound)
+
+
 def safe_range(curve: Curve) -> str:
     """The values that are not worse than the incumbent by more than the noise floor."""
     if not curve.safe:
@@ -116,6 +122,8 @@ def reading(curve: Curve, findings: Findings) -> str:
         "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(best, worst),
     }[curve.verdict]
     safe = [f"Safe (within the noise floor): {safe_range(curve)}."] if curve.safe else []
+    if safe and curve.verdict == "flat":
+        safe = [f"Within the noise floor: {safe_range(curve)}; others are not shown to be worse."]
     return " ".join([told, *failures(curve), *safe])
 
 
@@ -239,7 +247,9 @@ def best_line(findings: Findings) -> str:
     count = len(findings.seeds)
     seeds = "one seed" if count == 1 else f"the {count} seeds of the curves"
     if count == 0:
-        seeds = "the confirmation's seeds, as it failed with those of the curves"
+        tried = any(curve.runs for curve in findings.curves)
+        why = "as it failed with those of the curves" if tried else "as no curve was trained"
+        seeds = f"the confirmation's seeds, {why}"
     noise = "" if findings.noise is None else f", noise floor {findings.noise:.2g}"
     if findings.noise == 0.0:
         noise += " (seeds made no difference, so only what is no worse at all is called safe)"

@@ -74,8 +74,9 @@ def test_the_searchs_own_model_is_not_given_the_scores_of_another(tensors: Tenso
 @pytest.mark.parametrize("found", [[0.5, 0.7, 0.6], [0.1, 0.9]])
 def test_an_interval_is_students(found: list[float]) -> None:
     test = stats.ttest_1samp(found, 0.0).confidence_interval(0.95)
-    assert between(found) == f"{test.low:.4f} to {test.high:.4f}"
+    assert between(found) == f"{max(0, test.low):.4f} to {min(1, test.high):.4f}"
     assert between(found[:1]) == "one run: none"
+    assert between([found[0]] * 2) == "equal runs: none"  # no certainty
 
 
 def test_the_card_lies_beside_the_model_which_still_loads(tmp_path: Path, tensors: Tensors) -> None:

@@ -45,6 +45,13 @@ from search.plan import sweep
             "the synthetic corpus is made and reads no folder; name an experiment",
         ),
         (["--set", "data.images=tweets"], "the synthetic corpus is made and reads no folder"),
+        (["--name", "n" * 300], "at most 100, the first a letter or a digit"),
+        (["--name", "my study"], "'my study' names no folder; letters, digits, '.', '_' and '-'"),
+        (["--set", "space.cross.theta=0.1"], "cross.theta: 0.1 is no range; {low: 0, high: 1} or"),
+        (
+            ["--set", "space={}", "--set", "first_points=[]", "--set", "cross.eta=2"],
+            "space: names no setting, so all 12 trials would be one",
+        ),
         (["--set", "resources.workers=40"], "workers=40, but a batch has at most"),
         (["--dry-run", "--set", "resources.workers=40"], "ask for fewer workers"),
         (["--set", "data.name=mvsa_single"], "'mner' does not fit corpus 'mvsa_single'"),

@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from search.entry import Entry
 from search.ledger import Ledger
+from search.prior import Known, Prior
 from search.searcher import Listed, Proposal, Truthful, build_optuna
 from search.study import Study
 
@@ -318,3 +319,28 @@ def test_a_list_is_handed_out_once_and_in_order() -> None:
 def test_an_empty_ledger_gives_an_optuna_that_has_only_first_points_waiting() -> None:
     trials = build_optuna(build_study(), []).get_trials()
     assert [t.state for t in trials] == [TrialState.WAITING] * 2
+
+
+def prior_of(session: Session) -> Prior:
+    """What a session found out, as another study is given it."""
+    trials = [
+        Known(trial_id=e.trial_id, point=e.point, value=e.value or 0.0, epochs=EPOCHS)
+        for e in session.ledger.entries()
+    ]
+    return Prior(folder="earlier", trials=trials)
+
+
+@pytest.mark.parametrize("searcher", ["tpe", "random"])
+def test_what_an_earlier_study_of_the_same_seed_has_trained_is_not_trained_again(
+    searcher: str, tmp_path: Path
+) -> None:
+    study = build_study(trials=4, searcher=searcher, startup=50)
+    first = Session(study, tmp_path)
+    while (proposal := first.next()) is not None:
+        first.run(proposal, [0.1, 0.2, 0.3, 0.4])
+    later: list[Any] = []
+    again = Truthful(study, [], lambda given: later.append(given.point) or {}, [prior_of(first)])
+    while again.suggest(f"tune-{len(later)}") != Searcher.FINISHED:
+        pass
+    assert len(later) == 4
+    assert not [point for point in later if point in [given.point for given in first.asked]]

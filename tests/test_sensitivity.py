@@ -14,6 +14,7 @@ from search.plan import CONFIRM, SENSITIVITY, confirmation, corners, curve_seeds
 from search.sensitivity import findings
 from search.space import Whole
 from search.study import Study
+from search.wording import best_line
 
 STUDY = sample_study()
 SEEDS = curve_seeds(STUDY, 3)
@@ -182,6 +183,16 @@ def test_the_mean_is_of_the_fresh_runs_not_of_the_search() -> None:
     assert told.mean == pytest.approx(sum(score(POINT, seed) for seed in SEEDS) / 3)
     assert told.seeds == tuple(SEEDS)
     assert (told.trial_id, told.point) == ("search-0003", POINT)
+
+
+def test_without_curves_the_mean_is_the_confirmations() -> None:
+    runs = [
+        sample_entry(f"confirm-{seed}", score, phase="confirm", seed=seed)
+        for seed, score in ((107, 0.4), (108, 0.6))
+    ]
+    told = found([BEST, *runs])
+    assert told.mean == pytest.approx(0.5)
+    assert "over the confirmation's seeds, as no curve was trained" in best_line(told)
 
 
 def test_without_curves_the_mean_is_the_searchs() -> None:

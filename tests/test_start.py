@@ -205,9 +205,10 @@ def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
     commands: Commands,
 ) -> None:
     earlier = ["--warm-start", str(commands.root())]
-    assert commands.run(str(commands.file), *earlier, name="next") == ""
-    assert commands.notes == []
+    assert commands.run(str(commands.file), *earlier, *earlier, name="next") == ""
+    assert commands.notes == [f"learning from 1 trials of {commands.root()}"]
     assert commands.run("--resume", name="next") == ""
+    assert commands.run("--resume", *earlier, name="next") == ""  # the same command, too
     for place in commands.places[1:]:
         (prior,) = place.priors
         assert prior.folder == str(commands.root())
@@ -230,7 +231,7 @@ def test_in_what_an_earlier_study_was_otherwise_is_said(
 ) -> None:
     earlier = ["--warm-start", str(commands.root()), "--set", option]
     assert commands.run(str(commands.file), *earlier, name="next") == ""
-    assert commands.notes == [f"learning from {commands.root()}, {said}"]
+    assert commands.notes == [f"learning from 1 trials of {commands.root()}, {said}"]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +264,11 @@ def test_an_earlier_study_that_was_brought_back_is_read_from_its_folder(
     assert commands.run(str(commands.file), *earlier, name="next") == ""
     assert [prior.trials[0].trial_id for prior in commands.places[-1].priors] == ["search-0000"]
     assert not there.exists()
+
+
+def test_a_search_is_not_made_smaller_than_it_is(commands: Commands) -> None:
+    assert "1 are asked for, but 2 are on record" in commands.run("--resume", "--trials", "1")
+    assert commands.run("--resume", "--trials", "2") == ""
 
 
 def test_a_strangers_study_is_not_learnt_from(

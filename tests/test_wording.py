@@ -92,6 +92,8 @@ def test_the_headline_tells_what_matters_what_does_not_and_what_is_best() -> Non
     assert "Their 95 % intervals exclude differences above 0.012." in flat
     assert "θ (theta) 0.1" in best
     assert "over the 3 seeds of the curves, noise floor 0.006." in best
+    failed = replace(FINDINGS, seeds=())
+    assert "confirmation's seeds, as it failed with those of the curves" in best_line(failed)
     assert "only what is no worse at all is called safe" in best_line(replace(FINDINGS, noise=0.0))
 
 
