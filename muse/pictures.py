@@ -26,6 +26,9 @@ THREADS = 8
 AHEAD = 256
 """Pictures decoded at most before the first of them is written."""
 
+TOLD = 5
+"""Broken pictures that are named; of more, the number."""
+
 PIXELS = "pictures.npy"
 SMALL_PIXELS = "small_pictures.npy"
 
@@ -141,13 +144,20 @@ def resize(picture: Path | Pixels, size: int, small_size: int) -> tuple[Pixels, 
 
 def resized(
     gallery: Gallery, size: int, small_size: int
-) -> Generator[tuple[Pixels, Pixels], None, None]:
-    """Every distinct picture in order, decoded by several threads."""
+) -> Generator[tuple[Pixels, Pixels] | UserError, None, None]:
+    """Every distinct picture in order, or what is wrong with it, decoded by several threads."""
+
+    def resize_or_tell(picture: Path | Pixels) -> tuple[Pixels, Pixels] | UserError:
+        try:
+            return resize(picture, size, small_size)
+        except UserError as error:
+            return error
+
     with refusing_bombs(), ThreadPoolExecutor(THREADS) as pool:
         pictures = list(gallery.distinct.values())
         for start in range(0, len(pictures), AHEAD):
             some = pictures[start : start + AHEAD]
-            yield from pool.map(lambda picture: resize(picture, size, small_size), some)
+            yield from pool.map(resize_or_tell, some)
 
 
 def blank(size: int, small_size: int) -> tuple[Pixels, Pixels]:
@@ -168,7 +178,7 @@ def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -
     Plain writes, not a writable map: on a full disk a map ends the process without an error.
 
     Raises:
-        UserError: a picture is broken.
+        UserError: pictures are broken; it names the first of them, after all were read.
         OSError: no space left.
     """
     count = 1 + len(gallery.distinct)
@@ -176,8 +186,16 @@ def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -
         for file, pixels in zip((large, small), blank(size, small_size), strict=True):
             write_header(file, (count, *pixels.shape), "uint8")
             file.write(pixels.tobytes())
+        broken: list[str] = []
         # Closed here: a generator left half-way would restore its warning filters much later.
         with closing(resized(gallery, size, small_size)) as pairs:
-            for pixels, small_pixels in pairs:
-                large.write(pixels.tobytes())
-                small.write(small_pixels.tobytes())
+            for pair in pairs:
+                if isinstance(pair, UserError):
+                    broken.append(str(pair))
+                    continue
+                for file, pixels in zip((large, small), pair, strict=True):
+                    file.write(pixels.tobytes())
+    if broken:
+        others = len(broken) - TOLD
+        more = f" And {others} more are broken." if others > 0 else ""
+        raise UserError(" ".join(broken[:TOLD]) + more)

@@ -74,9 +74,19 @@ def check_comparable(stored: Study, wanted: Study) -> None:
     for field, (before, now) in same.items():
         if before != now:
             raise UserError(
-                f"{field}: another one than this study has ({before}, now {now}); "
+                f"{field}: another one than this study has ({apart(before, now)}); "
                 "start a study under another --name."
             )
+
+
+def apart(before: Any, now: Any) -> str:
+    """Two values in an error message; of two lists only what the other one has not."""
+    if not isinstance(before, list):
+        return f"{before}, now {now}"
+    gone = [name for name in before if name not in now]
+    new = [name for name in now if name not in before]
+    told = (("without", gone), ("with", new))
+    return ", ".join(f"now {what} {' and '.join(some)}" for what, some in told if some)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--no-samples", action="store_true", help="show no tweet of the corpus in the review")
     add("--dry-run", action="store_true", help="print the checked study and what it may cost")
-    add("--yes", action="store_true", help="start without asking, however long it takes")
+    add("--yes", action="store_true", help="start what may take above an hour without asking")
     add("--cost", action="store_true", help="what a study has spent so far, at the named price")
     add_cluster_options(parser)
     return parser

@@ -99,6 +99,19 @@ def absolute(raw: dict[str, Any]) -> None:
                 fields[key] = str(Path(value).expanduser().resolve())
 
 
+class Once(yaml.SafeLoader):
+    """YAML in which no key stands twice: the last would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                told = f"'{key}' stands twice"
+                raise yaml.constructor.ConstructorError(None, None, told, node.start_mark)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """An experiment file as it stands, before anything in it is checked.
 
@@ -106,7 +119,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: there is none, or it is no YAML mapping.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = Once(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a YAML file.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -42,7 +42,7 @@ from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
 from search.settle import settled_plan
 from search.stored import provenance_of
-from search.view import clock
+from search.view import clock, several
 from search.wording import headline, metric_name
 from search.work import Work
 
@@ -152,7 +152,8 @@ def tell_cost(work: Work, phase: str) -> None:
         saved = f"; early stopping saved {told.saved_epochs} of {whole} epochs"
     money = "" if told.money is None else f", {told.money:.2f} in money"
     spent = f"{clock(told.device_seconds)} of device time{money}"
-    work.view.say(f"{phase}: {told.trials} runs, {told.epochs} epochs, {spent}{saved}")
+    runs, epochs = several(told.trials, "run"), several(told.epochs, "epoch")
+    work.view.say(f"{phase}: {runs}, {epochs}, {spent}{saved}")
 
 
 def report(work: Work) -> None:

@@ -10,7 +10,7 @@ from search.ledger_files import save_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
 from search.stored import address, stored
-from search.view import clock
+from search.view import clock, several
 
 
 def spent(root: Path, price: float | None = None) -> str:
@@ -38,7 +38,7 @@ def spent(root: Path, price: float | None = None) -> str:
 def line(what: str, trials: int, seconds: float, money: float | None) -> str:
     """One row."""
     price = "" if money is None else f", {money:.2f} in your money"
-    return f"{what}: {trials} trials, {clock(seconds)} of device time{price}"
+    return f"{what}: {several(trials, 'trial')}, {clock(seconds)} of device time{price}"
 
 
 def note(rows: list[PhaseCost], price: float | None) -> str:

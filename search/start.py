@@ -21,7 +21,7 @@ from search.preview import hours, read, told_counts
 from search.settle import ASK_ABOVE_HOURS
 from search.stored import stored, write_about
 from search.study import Study
-from search.view import View, clock, settings
+from search.view import View, clock, settings, several
 from search.warm_start import read_priors, told
 from search.work import Work
 
@@ -236,7 +236,7 @@ def tell_best(work: Work, about: Mapping[str, Any]) -> None:
     value, what = about["value"], "in the search"
     if "confirmed" in about:
         value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
-        what = f"mean of {seeds} seeds that confirmed it"
+        what = f"mean of {several(seeds, 'seed')} that confirmed it"
     line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
     view.say(f"\n{line}  {settings(about['settings'])}")
     if value <= (nothing := trivial_score(work.tensors, study.base)):

@@ -28,6 +28,11 @@ def settings(point: Point) -> str:
     return "  ".join(f"{short(name)}={number(value)}" for name, value in point.items())
 
 
+def several(count: int, what: str) -> str:
+    """A number of things, as in `1 trial` and `2 trials`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def clock(seconds: float) -> str:
     """Hours and minutes, or seconds where they are few."""
     minutes, rest = divmod(round(seconds), 60)
@@ -76,7 +81,7 @@ class View:
             if entry.state in self.counts:
                 self.counts[entry.state] += 1
         self.earlier = sum(self.counts.values())
-        self.say(f"[bold]{phase}[/bold]: {total} trials")
+        self.say(f"[bold]{phase}[/bold]: {several(total, 'trial')}")
         self.draw()
 
     def begun(self, trial_id: str) -> None:
@@ -96,7 +101,7 @@ class View:
     def line(self, entry: Entry) -> str:
         """One trial as a line of text."""
         value = "-" if entry.value is None else f"{entry.value:.4f}"
-        end = f"{entry.state} after {entry.epochs} epochs, {self.metric} {value}"
+        end = f"{entry.state} after {several(entry.epochs, 'epoch')}, {self.metric} {value}"
         why = f" ({entry.reason})" if entry.state == "failed" else ""
         return f"{self.done}/{self.total} {entry.trial_id} {end}{why}  {settings(entry.point)}"
 

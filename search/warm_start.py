@@ -13,6 +13,7 @@ from search.space import describe
 from search.spent import entries_of
 from search.stored import stored
 from search.study import Study
+from search.view import several
 
 DECISIVE = ("preset ", "data.inputs ", "budget.epochs ", "fixed.")
 """Fields that decide what score a point gets, as `differences` begins."""
@@ -63,7 +64,8 @@ def told(priors: Sequence[Prior], study: Study, data_hash: str) -> list[str]:
         if earlier.latest["data_hash"] != data_hash:
             apart.append("its data was other")
         although = f", although {'; '.join(apart)}" if apart else ""
-        lines.append(f"learning from {len(prior.trials)} trials of {prior.folder}{although}")
+        trials = several(len(prior.trials), "trial")
+        lines.append(f"learning from {trials} of {prior.folder}{although}")
     return lines
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from muse.errors import UserError
-from muse.pictures import resize
+from muse.pictures import collect, resize, write_pictures
 
 
 def seen(image: Image.Image, file: Path, **how: Any) -> np.ndarray:
@@ -53,6 +53,22 @@ def test_a_picture_stands_upright(tmp_path: Path) -> None:
 
     assert (large[:, :, 5:] < 5).all()
     assert (large[:, :, :3] > 250).all()
+
+
+def test_of_many_broken_pictures_some_are_named_and_all_are_counted(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{number}.jpg" for number in range(8)]
+    for number, file in enumerate(pictures):
+        if number in (3, 4):
+            Image.new("RGB", (9, 9), (number, 0, 0)).save(file)
+        else:
+            file.write_bytes(b"none %d" % number)
+    with pytest.raises(UserError) as caught:
+        write_pictures(collect(pictures), tmp_path, 8, 4)
+    told = str(caught.value)
+    assert [f"{number}.jpg: is a broken picture" in told for number in range(8)] == (
+        [True] * 3 + [False] * 2 + [True] * 2 + [False]
+    )
+    assert told.endswith("And 1 more are broken.")
 
 
 def test_a_damaged_note_is_none(tmp_path: Path) -> None:

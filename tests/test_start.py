@@ -158,7 +158,7 @@ def test_changed_code_is_refused_and_where_allowed_trials_go_on(
 
 def test_other_searched_settings_are_refused_even_so(commands: Commands) -> None:
     error = commands.run("--resume", "--set", "cross.theta=0.2", "--allow-changed")
-    assert "space: another one than this study has" in error
+    assert "space: another one than this study has (now without cross.theta)" in error
 
 
 def test_a_strangers_study_is_refused(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
 ) -> None:
     earlier = ["--warm-start", str(commands.root())]
     assert commands.run(str(commands.file), *earlier, *earlier, name="next") == ""
-    assert commands.notes == [f"learning from 1 trials of {commands.root()}"]
+    assert commands.notes == [f"learning from 1 trial of {commands.root()}"]
     assert commands.run("--resume", name="next") == ""
     assert commands.run("--resume", *earlier, name="next") == ""  # the same command, too
     for place in commands.places[1:]:
@@ -231,7 +231,7 @@ def test_in_what_an_earlier_study_was_otherwise_is_said(
 ) -> None:
     earlier = ["--warm-start", str(commands.root()), "--set", option]
     assert commands.run(str(commands.file), *earlier, name="next") == ""
-    assert commands.notes == [f"learning from 1 trials of {commands.root()}, {said}"]
+    assert commands.notes == [f"learning from 1 trial of {commands.root()}, {said}"]
 
 
 @pytest.mark.parametrize(

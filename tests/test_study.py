@@ -162,6 +162,8 @@ def test_a_choice_of_eta_that_some_mu_would_exceed_is_refused(tmp_path: Path) ->
     ("text", "part"),
     [
         ("task: [mner", "mine.yaml: no valid YAML: while parsing a flow sequence"),
+        ("task: mner\nseed: 1\ntask: msa", "mine.yaml: no valid YAML: 'task' stands twice in"),
+        ("fixed: {a.b: 1, a.b: 2}", "mine.yaml: no valid YAML: 'a.b' stands twice"),
         ("- task", "mine.yaml: holds no settings"),
         ("", "mine.yaml: holds no settings"),
         ("mner", "mine.yaml: holds no settings"),
