@@ -103,13 +103,16 @@ def draw_exchanged(axes: Axes, sight: TweetSight, layer: LayerSight) -> None:
         axes.add_patch(
             Rectangle(corner, side, side, fill=False, hatch="///", edgecolor=ORANGE, linewidth=1.5)
         )
-    axes.set_title(f"layer {layer.layer}: {exchanged(layer.image_exchanged)}", fontsize=9)
+    told = exchanged(layer.image_exchanged, "cell")
+    axes.set_title(f"layer {layer.layer}\n{told}", fontsize=9)
     bare(axes)
 
 
-def exchanged(picks: NDArray[np.bool_]) -> str:
-    """How many of the tokens, in words."""
-    return f"{picks.sum()} of {picks.size} exchanged" if picks.any() else "no exchange"
+def exchanged(picks: NDArray[np.bool_], what: str) -> str:
+    """How many of the tokens of one stream, in words."""
+    if not picks.any():
+        return f"no {what} exchanged"
+    return f"{picks.sum()} of {picks.size} {what}s exchanged"
 
 
 def draw_attention(axes: Axes, layer: LayerSight, highest: float) -> AxesImage:
@@ -132,7 +135,7 @@ def draw_text(axes: Axes, sight: TweetSight) -> None:
             axes.add_patch(
                 Rectangle(corner, 1, 1, fill=False, hatch="///", edgecolor=ORANGE, linewidth=1.5)
             )
-    names = [f"layer {n.layer}: {exchanged(n.text_exchanged)}" for n in sight.layers]
+    names = [f"layer {n.layer}: {exchanged(n.text_exchanged, 'sub-word')}" for n in sight.layers]
     axes.set_yticks(range(len(rows)), names, size=8)
     size = 8 if len(sight.pieces) <= 32 else 6
     axes.set_xticks(range(len(sight.pieces)), sight.pieces, rotation=60, ha="right", size=size)
