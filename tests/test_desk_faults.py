@@ -72,6 +72,67 @@ def test_seconds_of_earlier_attempts_count_and_those_of_waiting_do_not() -> None
     run(story())
 
 
+def test_seconds_of_all_earlier_attempts_count() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = Desk(max_failures=2, clock=clock)
+        await desk.put(task("a"))
+        for number, seconds in enumerate((1, 4)):
+            await desk.take(number)
+            clock.now += seconds
+            await desk.lose(number, LOST)
+        await desk.take(2)
+        clock.now += 2
+        asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
+        assert (await desk.next("a", 0))["elapsed"] == 7
+
+    run(story())
+
+
+def test_a_late_word_of_workers_that_are_gone_does_not_end_a_trial_that_waits_again() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.lose(0, LOST)
+        await desk.fail("a", Fault("error", "the other worker lost this one"))
+        end = asyncio.create_task(desk.next("a", 0))
+        assert await is_waiting(end)
+        assert await desk.take(1) == task("a")
+        assert await is_waiting(end)
+        end.cancel()
+
+    run(story())
+
+
+def test_what_a_retired_pool_gives_back_goes_to_one_that_waits() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.retire()
+        taking = asyncio.create_task(desk.take(1))
+        assert await is_waiting(taking)
+        assert await desk.take(0) is None  # its workers were lost, and it is to go home
+        assert await taking == task("a")
+
+    run(story())
+
+
+def test_a_trial_that_a_retired_pool_gives_back_is_handed_out_once() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        await desk.take(0)
+        await desk.retire()
+        assert await desk.take(0) is None
+        await desk.lose(0, LOST)
+        assert await desk.demand() == (1, set())
+        assert desk.jobs["a"].attempts == 1
+
+    run(story())
+
+
 def test_a_fault_that_may_pass_gives_the_trial_back_until_it_failed_too_often() -> None:
     async def story() -> None:
         desk = Desk(max_failures=1)
@@ -190,9 +251,9 @@ def test_after_its_first_epoch_a_trial_may_be_silent_for_some_of_its_usual_epoch
     async def story() -> None:
         clock = Clock()
         desk = await started(clock)
-        for number, seconds in enumerate((30, 10, 10), start=1):
+        for number, seconds in enumerate((30, 10, 20), start=1):
             await epoch(desk, clock, number, seconds)
-        assert await hung_after(desk, clock, 29) == []
+        assert await hung_after(desk, clock, 59) == []
         assert len(await hung_after(desk, clock, 2)) == 2
 
     run(story())
@@ -223,6 +284,18 @@ def test_a_trial_taken_up_again_has_time_to_start_and_learns_nothing_from_its_re
         asyncio.create_task(desk.report("a", {"epoch": 1}))  # noqa: RUF006
         await desk.next("a", 1)
         assert desk.limit(desk.jobs["a"]) == 30
+
+    run(story())
+
+
+def test_a_first_epoch_may_take_as_long_as_those_of_other_trials() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        await epoch(desk, clock, 1, 30)
+        await desk.put(task("b"))
+        await desk.take(1)
+        assert desk.limit(desk.jobs["b"]) == 90
 
     run(story())
 
@@ -259,6 +332,51 @@ def test_workers_that_wait_for_their_driver_are_not_hung() -> None:
         await is_waiting(report)
         assert await hung_after(desk, clock, 1000) == []
         report.cancel()
+
+    run(story())
+
+
+def test_workers_that_have_done_with_a_trial_are_not_hung() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        await desk.finish("a", {})
+        assert await hung_after(desk, clock, 1000) == []
+
+    run(story())
+
+
+def test_workers_that_were_lost_while_they_waited_for_their_driver_do_not_excuse_the_next() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = await started(clock)
+        report = asyncio.create_task(desk.report("a", {"epoch": 1}))
+        assert await is_waiting(report)
+        await desk.lose(0, LOST)
+        await desk.join(1, "worker")
+        await desk.take(1)
+        assert await hung_after(desk, clock, 61) == ["worker"]
+        report.cancel()
+
+    run(story())
+
+
+def test_all_workers_of_all_pools_are_named_to_be_killed() -> None:
+    async def story() -> None:
+        desk = await started(Clock())
+        await desk.join(1, "worker-2")
+        assert await desk.workers() == ["worker-0", "worker-1", "worker-2"]
+
+    run(story())
+
+
+def test_a_pool_that_waits_for_work_goes_home_at_once_when_it_is_retired() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        taking = asyncio.create_task(desk.take(0))
+        assert await is_waiting(taking)
+        await desk.retire()
+        assert await taking is None
 
     run(story())
 
@@ -303,6 +421,32 @@ def test_pools_that_are_lost_at_their_start_do_not_count_while_another_runs() ->
     async def story() -> None:
         desk = await started(Clock())
         assert all([await desk.lose(number, LOST) for number in range(1, BARREN + 2)])
+
+    run(story())
+
+
+def test_a_pool_that_started_makes_up_for_those_that_were_lost_at_their_start() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1)
+        await desk.put(task("a"))
+        for number in range(BARREN - 1):
+            await desk.lose(number, LOST)
+        await desk.take(BARREN)
+        assert await desk.lose(BARREN, LOST)
+        assert await desk.lose(BARREN + 1, LOST)
+        assert await desk.demand() == (1, set())
+
+    run(story())
+
+
+def test_pools_that_end_after_they_asked_for_work_were_not_lost_at_their_start() -> None:
+    async def story() -> None:
+        desk = Desk(max_failures=1, patience=Patience(idle=0.01))
+        for number in range(BARREN):
+            assert await desk.take(number) is None
+        assert all([await desk.lose(number, LOST) for number in range(BARREN)])
+        await desk.put(task("a"))
+        assert await desk.demand() == (1, set())
 
     run(story())
 

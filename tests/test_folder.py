@@ -272,6 +272,9 @@ def test_a_copy_that_knows_more_of_a_study_leaves_others_in_the_ledger_alone(
     assert known(tmp_path / "mine") == ["a", "b"]
     assert len(other.entries()) == 9  # though it was open all the while
     other.close()
+    again = Ledger(Address(sqlite_url(file), "other"))
+    assert len(again.entries()) == 9  # in the file that has the ledger's name now
+    again.close()
 
 
 def test_an_older_ledger_on_this_disk_yields_to_the_copy(tmp_path: Path) -> None:

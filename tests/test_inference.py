@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
 from search.findings import Level, Run
-from search.inference import holm, levels, noise_floor, spreads
+from search.inference import Spread, holm, levels, noise_floor, spreads
 from search.space import Value
 
 NOISE = 0.02
@@ -208,6 +208,68 @@ def test_a_value_below_the_floor_has_the_noise_of_its_own(spread: float) -> None
     assert np.mean(held) > 0.89
 
 
+FALLEN = (0.20, 0.22, 0.25)
+
+
+def below_the_floor(*scores: float | None) -> Level:
+    """What is found at a value far below the others of the table."""
+    return levels(runs_at({**TABLE, 0.9: scores}), [0.1, 0.9], 0.1, floor=0.4)[-1]
+
+
+def noise_above_the_floor() -> tuple[Spread, Spread]:
+    found = spreads(runs_at(TABLE))
+    assert found is not None
+    return found
+
+
+def test_a_mean_below_the_floor_has_students_interval_of_its_own_scores() -> None:
+    level = below_the_floor(*FALLEN)
+    low, high = stats.t.interval(0.95, 2, np.mean(FALLEN), stats.sem(FALLEN))
+    assert (level.low, level.high) == pytest.approx((low, high))
+
+
+def test_a_difference_to_a_value_below_the_floor_is_welchs() -> None:
+    noise, own = noise_above_the_floor()[0], float(np.var(FALLEN, ddof=1))
+    both = own + noise.variance
+    freedom = both**2 / (own**2 / 2 + noise.variance**2 / noise.freedom)
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(both / 3)
+
+    level = below_the_floor(*FALLEN)
+
+    difference = np.mean(FALLEN) - np.mean(TABLE[0.1])  # type: ignore[arg-type]
+    assert level.difference == pytest.approx(difference)
+    assert level.difference_low == pytest.approx(difference - half)
+    assert level.difference_high == pytest.approx(difference + half)
+
+
+def test_one_pair_below_the_floor_keeps_the_seeds_part() -> None:
+    noise = noise_above_the_floor()[0]
+    half = stats.t.ppf(0.975, noise.freedom) * np.sqrt(2 * noise.variance)
+    level = below_the_floor(0.2, None, None)
+    assert level.difference_high == pytest.approx(0.2 - 0.61 + half)
+
+
+def test_the_mean_of_a_value_that_collapsed_is_not_certain() -> None:
+    level = below_the_floor(0.1, 0.1, 0.1)
+    assert level.high is not None
+    assert level.high > 0.11
+
+
+def test_a_collapse_that_luck_saved_once_does_not_widen_the_intervals_of_the_others() -> None:
+    runs = runs_at({**TABLE, 0.9: (0.02, 0.05, 0.7)})
+    assert levels(runs, [0.2], 0.1, floor=0.4) == levels(runs_at(TABLE), [0.2], 0.1, floor=0.4)
+
+
+def test_where_all_lie_below_the_floor_their_noise_is_what_is_known() -> None:
+    assert spreads(runs_at(TABLE), floor=0.9) == spreads(runs_at(TABLE))
+
+
+def test_failures_of_machines_are_counted_apart() -> None:
+    *others, last = runs_at({0.1: (0.5, 0.6), 0.2: (None, None)})
+    level = levels([*others, replace(last, lost=True)], [0.2], 0.1)[0]
+    assert (level.failed, level.lost) == (2, 1)
+
+
 def test_scores_that_differ_by_rounding_only_do_not_vary() -> None:
     near = 0.4 + 1e-16
     level = level_at(0.2, {0.1: (0.4, near, 0.4), 0.2: (near, 0.4, 0.4)})
@@ -248,6 +310,10 @@ def test_holm_steps_down_over_all_settings_together() -> None:
 def test_holm_agrees_with_a_step_down_by_hand(seed: int) -> None:
     ps = np.random.default_rng(seed).beta(0.3, 3, 12).tolist()
     assert survivors([ps[:5], ps[5:]]) == [holm_by_hand(ps)[:5], holm_by_hand(ps)[5:]]
+
+
+def test_a_difference_that_is_certain_takes_nobody_elses_verdict() -> None:
+    assert survivors([[0.0, 0.9], [0.8]]) == [[True, False], [False]]
 
 
 def test_holm_of_nothing_is_nothing() -> None:

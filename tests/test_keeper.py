@@ -1,8 +1,10 @@
 """What Tune tells goes on record, with stand-ins for Tune's trials."""
 
 import csv
+import shutil
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from muse.applied import fingerprint
 from muse.checkpoint import LAST
 from muse.errors import UserError
 from search.keeper import Keeper, best_of
+from search.scheduler import rungs
+from search.searcher import Proposal
 from search.view import View
 
 
@@ -34,12 +38,67 @@ def test_a_proposal_is_on_record_before_it_runs(tune: Tune) -> None:
 def test_a_trial_carries_the_fingerprint_of_what_is_asked(tune: Tune) -> None:
     task = tune.start("a").config["task"]
     assert task["fingerprint"] == fingerprint(task["config"])
+    assert tune.entry("a").asked_hash == task["fingerprint"]
 
 
 def test_only_the_search_wants_the_best_model_of_a_trial(tune: Tune) -> None:
     assert tune.start("a").config["task"]["export"] is True
     tune.begin = tune.keeper.start("sensitivity", 1, [], devices=1.0)
     assert tune.start("b").config["task"]["export"] is False
+
+
+def test_only_runs_of_a_comparison_are_scored_on_the_test_split(tune: Tune) -> None:
+    assert tune.start("a").config["task"]["test"] is False
+    tune.begin = tune.keeper.start("compare", 1, [], devices=1.0)
+    task = tune.start("b").config["task"]
+    assert (task["test"], task["export"]) == (True, True)
+
+
+def test_only_a_trial_of_the_search_knows_when_it_may_be_stopped(tune: Tune) -> None:
+    assert tune.start("a").config["task"]["rungs"] == rungs(STUDY) != ()
+    tune.begin = tune.keeper.start("sensitivity", 1, [], devices=1.0)
+    assert tune.start("b").config["task"]["rungs"] == ()
+
+
+def test_a_trial_that_goes_on_knows_how_many_epochs_are_on_record(tune: Tune) -> None:
+    point = {"cross.theta": 0.1, "cross.mu": 1}
+    assert tune.begin(Proposal("a", point, 0, seen=2))["seen"] == 2
+
+
+def test_the_view_is_told_what_runs_and_what_has_ended(tune: Tune) -> None:
+    view = tune.keeper.view
+    assert (view.phase, view.total) == ("search", 5)
+    tune.start("running")
+    tune.train("a", 0.6)
+    assert view.running == {"running"}
+    assert view.counts["completed"] == 1
+    assert view.best == tune.keeper.best
+
+
+def test_each_epoch_is_drawn_and_sent(tune: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = tune.start("a")
+    drawn: list[tuple[str, int]] = []
+    sent: list[int] = []
+    board = tune.keeper.board
+    monkeypatch.setattr(board, "report", lambda name, told: drawn.append((name, told["epoch"])))
+    monkeypatch.setattr(tune.keeper, "send", lambda: sent.append(tune.entry("a").epochs))
+    for epoch in (1, 2):
+        tune.report(trial, epoch, 0.5)
+    assert drawn == [("a", 1), ("a", 2)]
+    assert sent == [1, 2]
+
+
+def test_the_end_of_a_trial_is_sent_before_its_checkpoints_go(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tune.train("a", 0.6)
+    trial = tune.start("b")
+    there: list[set[str]] = []
+    monkeypatch.setattr(tune.keeper, "send", lambda: there.append(tune.checkpoints()))
+    tune.report(trial, 3, 0.4)
+    tune.complete(trial)
+    assert there[-1] == {"a", "b"}
+    assert tune.checkpoints() == {"a"}
 
 
 def test_where_a_trial_runs_is_no_figure_of_its_epochs(tune: Tune) -> None:
@@ -104,6 +163,15 @@ def test_seconds_count_once_and_per_device(tune: Tune) -> None:
     tune.train("a", 0.6)
     entry = tune.entry("a")
     assert (entry.seconds, entry.device_seconds) == (30.0, 60.0)
+
+
+def test_a_trial_costs_what_its_workers_say_that_they_held(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.5, devices=0.25)
+    assert tune.entry("a").device_seconds == 2.5
+    tune.report(trial, 1, 0.5, devices=0.25, elapsed=20.0, failed="no memory")
+    tune.complete(trial)
+    assert (tune.entry("a").seconds, tune.entry("a").device_seconds) == (20.0, 5.0)
 
 
 def test_a_trial_with_fewer_epochs_was_stopped(tune: Tune) -> None:
@@ -179,6 +247,30 @@ def test_runs_for_the_curves_do_not_replace_the_best(tune: Tune) -> None:
     tune.begin = tune.keeper.start("sensitivity", 1, [], devices=1.0)
     tune.train("b", 0.9)
     assert tune.checkpoints() == {"a"}
+
+
+def test_runs_of_other_phases_are_no_best_after_an_interruption_either(tune: Tune) -> None:
+    tune.train("a", 0.5)
+    tune.begin = tune.keeper.start("confirm", 1, [], devices=1.0)
+    tune.train("b", 0.9)
+    again = Keeper(STUDY, tune.folder, tune.ledger, tune.keeper.view)
+    assert again.best == tune.entry("a")
+    again.board.close()
+
+
+def test_the_last_training_keeps_its_checkpoint_until_it_is_scored(tune: Tune) -> None:
+    tune.train("a", 0.5)
+    tune.begin = tune.keeper.start("final", 1, [], devices=1.0)
+    tune.train("final", 0.4)
+    assert tune.checkpoints() == {"a", "final"}
+
+
+def test_a_best_model_that_was_never_written_is_not_on_record(tune: Tune) -> None:
+    trial = tune.start("a")
+    shutil.rmtree(trial.config["task"]["folder"])
+    tune.report(trial, 3, 0.5)
+    tune.complete(trial)
+    assert tune.entry("a").checkpoint == ""
 
 
 def test_without_any_score_there_is_no_best(tune: Tune) -> None:
@@ -272,6 +364,17 @@ def test_what_cannot_be_put_on_record_ends_the_search_and_changes_nothing_more(
     assert tune.entry("a").epochs == 1
 
 
+def test_once_something_could_not_be_put_on_record_no_trial_ends(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.keeper.broken = "bucket: no answer"
+    tune.report(trial, 1, 0.5)
+    tune.report(trial, 1, 0.5, failed="no memory")
+    tune.complete(trial)
+    entry = tune.entry("a")
+    assert (entry.state, entry.epochs) == ("running", 0)
+    assert tune.checkpoints() == {"a"}
+
+
 def test_a_bucket_that_is_away_when_a_trial_is_asked_ends_the_search(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,3 +440,12 @@ def test_ctrl_c_while_an_end_is_told_leaves_that_trial_in_the_table(
     tune.keeper.close()
 
     assert (tmp_path / "trials.csv").read_text().count("completed") == 1
+
+
+def test_at_the_end_all_of_the_folder_is_sent(tune: Tune) -> None:
+    sent: list[bool] = []
+    tune.keeper.abroad = SimpleNamespace(send=lambda everything=False: sent.append(everything))
+    tune.train("a", 0.6)
+    assert not any(sent)
+    tune.keeper.close()
+    assert sent[-1] is True

@@ -188,6 +188,30 @@ def test_seconds_before_and_after_an_interruption_add_up(tmp_path: Path) -> None
     second.close()
 
 
+def test_seconds_of_a_trial_that_one_process_asks_for_twice_add_up(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    for seconds in (10.0, 15.0):
+        ledger.ask("a", "final", 0, POINT)
+        ledger.end("a", "failed", seconds, 2.0, "no room")
+    entry = ledger.entry("a")
+    assert (entry.seconds, entry.device_seconds) == (25.0, 50.0)
+    ledger.close()
+
+
+def test_an_end_that_knows_of_no_seconds_and_no_losses_takes_none_back(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.ask("a", "search", 0, POINT)
+    ledger.hear("a", Word(lost=2))
+    ledger.report("a", figures(1, 0.5, 10.0), 2.0)
+    ledger.hear("a", Word(kind="worker lost"))
+    ledger.report("a", figures(2, 0.5, 0.0), 2.0)
+    ledger.hear("a", Word(lost=2))
+    ledger.end("a", "failed", 12.0, 2.0, "its driver was lost")
+    entry = ledger.entry("a")
+    assert (entry.seconds, entry.device_seconds, entry.attempts) == (12.0, 24.0, 3)
+    ledger.close()
+
+
 def test_a_trial_that_runs_again_keeps_its_place_and_reports(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     for name in ("a", "b"):
@@ -224,6 +248,8 @@ def test_a_trial_that_is_tried_again_has_not_failed_any_more(tmp_path: Path) -> 
     ledger.hear("a", Word(kind="memory"))
     ledger.end("a", "failed", 1.0, 1.0, "no room")
     ledger.ask("a", "final", 0, POINT)
+    again = ledger.entry("a")
+    assert (again.state, again.kind, again.reason) == ("running", "", "")
     ledger.end("a", "completed", 1.0, 1.0, "")
     assert (ledger.entry("a").kind, ledger.entry("a").reason) == ("", "")
     ledger.close()
@@ -247,6 +273,14 @@ def test_a_loss_that_is_not_finite_is_kept_as_nothing(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_entries_come_in_the_order_in_which_they_were_asked(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    for name in ("search-0000", "confirm-0", "search-0001"):
+        ledger.ask(name, "search", 0, POINT)
+    assert [e.trial_id for e in ledger.entries()] == ["search-0000", "confirm-0", "search-0001"]
+    ledger.close()
+
+
 def test_entries_of_a_phase_are_only_that_phase(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     ledger.ask("a", "search", 0, POINT)
@@ -260,7 +294,7 @@ def test_a_copy_is_not_made_for_every_epoch_but_for_every_end(
 ) -> None:
     made: list[Path] = []
     monkeypatch.setattr("search.ledger.save_copy", lambda _, copy: made.append(copy))
-    monkeypatch.setattr("search.ledger.COPY_AFTER", 1e9)
+    monkeypatch.setattr("search.ledger.COPY_AFTER", 60.0)
     url, copy = sqlite_url(tmp_path / "far.db"), tmp_path / "ledger.db"
     ledger = Ledger(Address(url, "mine", copy))
     ledger.ask("a", "search", 0, POINT)
@@ -269,7 +303,23 @@ def test_a_copy_is_not_made_for_every_epoch_but_for_every_end(
     assert made == [copy]  # when it was asked
     ledger.report("a", {"epoch": 9, "value": 0.5}, 1.0, ("completed", ""))
     assert made == [copy, copy]
+    ledger.end("a", "failed", 0.0, 1.0, "")
+    assert made == [copy] * 3
     ledger.close()
+
+
+def test_epochs_of_a_long_trial_are_copied_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.ledger.COPY_AFTER", -1.0)
+    url, copy = sqlite_url(tmp_path / "far.db"), tmp_path / "ledger.db"
+    ledger = Ledger(Address(url, "mine", copy))
+    ledger.ask("a", "search", 0, POINT)
+    ledger.report("a", figures(1, 0.5), 1.0)
+    ledger.close()
+    copied = Ledger(copy)
+    assert copied.entry("a").epochs == 1
+    copied.close()
 
 
 def test_points_come_back_with_their_types(tmp_path: Path) -> None:
@@ -286,9 +336,15 @@ def test_studies_that_share_a_file_do_not_see_one_another(tmp_path: Path) -> Non
     ledgers = [Ledger(Address(url, study)) for study in ("a", "b")]
     for number, ledger in enumerate(ledgers):
         ledger.ask("t", "search", number, POINT)
+        ledger.report("t", figures(1, number / 10), 1.0)
+        ledger.keep("t", f"trials/{number}/best")
     ledgers[0].end("t", "failed", 0.0, 1.0, "")
-    found = [(e.seed, e.state) for ledger in ledgers for e in ledger.entries()]
-    assert found == [(0, "failed"), (1, "running")]
+    found = [(e.seed, e.state, e.checkpoint) for ledger in ledgers for e in ledger.entries()]
+    assert found == [(0, "failed", "trials/0/best"), (1, "running", "trials/1/best")]
+    assert [ledger.entry("t").reports for ledger in ledgers] == [
+        (figures(1, 0.0),),
+        (figures(1, 0.1),),
+    ]
     for ledger in ledgers:
         ledger.close()
 
@@ -300,6 +356,19 @@ def test_a_file_of_one_study_is_read_without_its_key(tmp_path: Path) -> None:
     reader = open_ledger(tmp_path)
     assert [e.trial_id for e in reader.entries()] == ["t"]
     reader.close()
+
+
+def test_a_new_study_in_the_file_of_another_begins_empty(tmp_path: Path) -> None:
+    url = read_url(f"sqlite:///{tmp_path}/ledger.db")
+    other = Ledger(Address(url, "a"))
+    other.ask("t", "search", 0, POINT)
+    ledger = Ledger(Address(url, "b"))
+    assert ledger.entries() == []
+    ledger.ask("t", "search", 1, POINT)
+    reader = open_ledger(tmp_path)  # without a key, none of several is meant
+    assert reader.entries() == []
+    for one in (other, ledger, reader):
+        one.close()
 
 
 def test_only_the_best_trial_has_a_checkpoint_on_record(tmp_path: Path) -> None:

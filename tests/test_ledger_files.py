@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from muse.errors import UserError
-from search.ledger import Ledger
-from search.ledger_files import find_damage
-from search.schema import ABOUT, read_url
+from search.ledger import Address, Ledger
+from search.ledger_files import find_damage, save_copy, take_copy
+from search.schema import ABOUT, read_url, sqlite_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 
@@ -116,6 +116,95 @@ def test_an_address_that_will_not_do_is_one_line_without_its_password(text: str,
         read_url(text)
     assert "\n" not in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def ledger_of(file: Path, *trials: str, study: str = "mine") -> Path:
+    """A ledger in which a study has begun these trials."""
+    ledger = Ledger(Address(sqlite_url(file), study))
+    for trial in trials:
+        ledger.ask(trial, "search", 0, POINT)
+    ledger.close()
+    return file
+
+
+def trials_in(file: Path, study: str = "mine") -> list[str]:
+    ledger = Ledger(Address(sqlite_url(file), study))
+    found = [entry.trial_id for entry in ledger.entries()]
+    ledger.close()
+    return found
+
+
+def test_what_a_kill_left_of_a_copy_does_not_hinder_the_next(tmp_path: Path) -> None:
+    file, copy = ledger_of(tmp_path / "far.db", "a"), tmp_path / "ledger.db"
+    (tmp_path / ".ledger.db.new").write_bytes(b"half a copy " * 100)
+    save_copy(file, copy)
+    assert trials_in(copy) == ["a"]
+
+
+def test_a_copy_that_fails_leaves_the_last_one(tmp_path: Path) -> None:
+    file, copy = ledger_of(tmp_path / "far.db", "a"), tmp_path / "ledger.db"
+    save_copy(file, copy)
+    file.write_bytes(b"no database at all, " * 100)
+    with pytest.raises(UserError, match=r"ledger\.db: cannot be written"):
+        save_copy(file, copy)
+    assert trials_in(copy) == ["a"]
+
+
+def test_a_copy_that_knows_as_much_as_the_ledger_is_left_alone(tmp_path: Path) -> None:
+    file, copy = ledger_of(tmp_path / "far.db", "a"), ledger_of(tmp_path / "ledger.db", "b")
+    assert not take_copy(file, copy, "mine")
+    assert trials_in(file) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda ledger: ledger.ask("a", "search", 0, POINT),
+        lambda ledger: ledger.report("a", {"epoch": 1, "value": 0.5}, 1.0),
+        lambda ledger: ledger.end("a", "completed", 1.0, 1.0, ""),
+    ],
+    ids=["begun again", "reported", "ended"],
+)
+def test_a_copy_after_which_more_happened_knows_more(
+    tmp_path: Path, happens: Callable[[Ledger], None]
+) -> None:
+    file, copy = ledger_of(tmp_path / "far.db", "a"), ledger_of(tmp_path / "ledger.db", "a")
+    ledger = Ledger(Address(sqlite_url(copy), "mine"))
+    happens(ledger)
+    ledger.close()
+    assert take_copy(file, copy, "mine")
+    assert not take_copy(copy, file, "mine")
+
+
+def test_what_sqlite_kept_beside_a_ledger_does_not_go_with_the_copy_in_its_place(
+    tmp_path: Path,
+) -> None:
+    file, copy = tmp_path / "far.db", ledger_of(tmp_path / "ledger.db", "a")
+    for end in ("-wal", "-shm"):
+        file.with_name(file.name + end).write_bytes(b"of a ledger that is gone")
+    assert take_copy(file, copy, "mine")
+    assert [path.name for path in tmp_path.glob("far*")] == ["far.db"]
+    assert trials_in(file) == ["a"]
+
+
+def test_a_copy_takes_the_place_of_its_own_study_only_and_in_whole(tmp_path: Path) -> None:
+    file = ledger_of(tmp_path / "far.db", "old", study="other")
+    ledger_of(file, "old")
+    copy = ledger_of(tmp_path / "ledger.db", "a", "b")
+    ledger = Ledger(Address(sqlite_url(copy), "mine"))
+    ledger.report("a", {"epoch": 1, "value": 0.5}, 1.0)
+    ledger.close()
+    assert take_copy(file, copy, "mine")
+    assert (trials_in(file), trials_in(file, "other")) == (["a", "b"], ["old"])
+    again = Ledger(Address(sqlite_url(file), "mine"))
+    assert again.entry("a").reports == ({"epoch": 1, "value": 0.5},)
+    again.close()
+
+
+@pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" * 9])
+def test_a_file_that_is_no_ledger_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ledger.db").write_bytes(content)
+    assert find_damage(tmp_path / "ledger.db") != ""
 
 
 @contextmanager

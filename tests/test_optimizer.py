@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from muse.config import TrainConfig
-from muse.optimizer import build_optimizer, build_schedule, restore_optimizer
+from muse.optimizer import build_optimizer, build_schedule, learn, restore_optimizer
 
 
 def groups_by_name(model: nn.Module, config: TrainConfig) -> dict[str, tuple[float, float]]:
@@ -61,6 +61,7 @@ def test_biases_and_normalisation_do_not_decay() -> None:
     assert norms
     assert {decay[name] for name in norms | biases} == {0}
     assert decay["fusion.linear.weight"] == decay["head.crf.transitions"] == 0.01
+    assert {value for name, value in decay.items() if name.endswith("_cls")} == {0}
 
 
 def test_every_trained_weight_is_in_exactly_one_group_and_no_frozen_one() -> None:
@@ -106,6 +107,29 @@ def test_a_warm_up_over_all_steps_never_falls_before_the_end() -> None:
     seen = rates(TrainConfig(learning_rate=1.0, warmup=1), steps=4)
 
     assert seen == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1, 0])
+
+
+def test_a_warm_up_is_rounded_to_whole_steps() -> None:
+    seen = rates(TrainConfig(learning_rate=1.0, warmup=0.35), steps=5)
+
+    assert seen == pytest.approx([1 / 2, 1, 1, 2 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize(("clip", "longest"), [(1.0, 1.0), (99.0, 5.0)])
+def test_gradients_are_clipped_and_then_gone_and_their_own_norm_is_told(
+    clip: float, longest: float
+) -> None:
+    model = nn.Linear(2, 1, bias=False)
+    optimizer = AdamW(model.parameters())
+    seen: list[float] = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append(model.weight.grad.norm().item()))
+    model.weight.grad = torch.tensor([[3.0, 4.0]])
+
+    norm = learn(model, optimizer, clip)
+
+    assert norm.item() == pytest.approx(5)
+    assert seen == [pytest.approx(longest, abs=1e-4)]
+    assert model.weight.grad is None
 
 
 def test_a_run_of_one_step_trains_at_the_full_rate() -> None:

@@ -6,7 +6,7 @@ import torch
 from muse.exchange import Mask, below_quantile, least_attended, random_weights
 
 
-@pytest.mark.parametrize("tokens", [1, 2, 5, 10, 25, 63, 64])
+@pytest.mark.parametrize("tokens", [1, 2, 5, 10, 25, 63, 64, 90, 95])  # of 95 tokens 0.3 are 28.5
 @pytest.mark.parametrize("percent", range(0, 101, 5))
 def test_exactly_round_theta_times_tokens_are_exchanged(tokens: int, percent: int) -> None:
     all_equal = torch.zeros(1, tokens + 1)

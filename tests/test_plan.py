@@ -111,6 +111,28 @@ def test_a_candidate_that_failed_with_one_seed_is_out() -> None:
     assert incumbent(STUDY, entries).trial_id == "search-0002"
 
 
+def test_the_incumbent_has_the_best_mean_not_the_best_single_run() -> None:
+    search = searched(0.9, 0.8)
+    runs = confirmation(STUDY, search)
+    scores = (0.1, 0.2, 0.9, 0.5, 0.5, 0.5)
+    lucky: dict[str, float | None] = dict(zip([run.trial_id for run in runs], scores, strict=True))
+    entries = [*search, *trained(CONFIRM, runs, lucky)]
+    assert incumbent(STUDY, entries).trial_id == "search-0001"
+
+
+def test_a_candidate_that_failed_after_it_had_a_score_is_out() -> None:
+    entries = confirmed(searched(0.9, 0.8), 0.6, 0.5)
+    late = [e.trial_id for e in entries].index(confirmation(STUDY, entries[:2])[0].trial_id)
+    entries[late] = replace(entries[late], state="failed", kind="diverged")
+    assert incumbent(STUDY, entries).trial_id == "search-0001"
+
+
+def test_runs_of_the_confirmation_are_no_candidates_however_good() -> None:
+    entries = confirmed(searched(0.3, 0.2), 0.5, 0.6)
+    best = incumbent(STUDY, entries)
+    assert (best.trial_id, best.phase) == ("search-0001", "search")
+
+
 def test_if_every_candidate_failed_there_is_no_incumbent() -> None:
     with pytest.raises(UserError, match="every candidate failed"):
         incumbent(STUDY, confirmed(searched(0.9, 0.8), None, None))
@@ -156,6 +178,13 @@ def test_a_long_whole_range_is_thinned() -> None:
     study = sample_study(space={**SPACE, "train.batch_size": {"low": 1, "high": 64}})
     around = values_around(study, {**POINT, "train.batch_size": 7}, "train.batch_size", 5)
     assert (len(around), around[0], around[-1]) == (5, 1, 64)
+
+
+def test_a_whole_range_of_eleven_is_tried_in_full_and_with_two_points_only_at_its_ends() -> None:
+    study = sample_study(space={**SPACE, "train.batch_size": {"low": 1, "high": 11}})
+    point = {**POINT, "train.batch_size": 7}
+    assert len(values_around(study, point, "train.batch_size", 5)) == 10
+    assert values_around(study, point, "train.batch_size", 2) == [1, 11]
 
 
 def test_all_choices_are_tried_however_few_the_points() -> None:
@@ -272,7 +301,7 @@ def test_mu_and_eta_meet_only_where_mu_is_below_eta() -> None:
 
 def test_the_strongest_pairs_have_the_least_ranks() -> None:
     pairs = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c")]
-    assert strongest_pairs(["a", "b", "c", "d"], 4) == pairs
+    assert strongest_pairs(["a", "b", "c", "d", "e"], 4) == pairs
     assert strongest_pairs(["a"], 3) == []
     assert strongest_pairs(["a", "b"], 0) == []
 

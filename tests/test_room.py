@@ -8,7 +8,7 @@ import pytest
 
 from muse.errors import UserError
 from search.cluster import Cluster
-from search.room import Resources, concurrent_trials, fitting
+from search.room import Resources, concurrent_trials, fitting, gpus_per_worker
 from search.study import Study
 
 
@@ -103,6 +103,10 @@ def test_workers_that_share_no_gpu_are_as_many_as_there_are_gpus(
         ({"cpus_per_worker": 0.2}, [{"CPU": 1}], 5),  # 1 // 0.2 is 4
         ({"cpus_per_worker": 0.1, "gpus_per_worker": 0.4}, [{"CPU": 8, "GPU": 2}], 4),
         ({"cpus_per_worker": 1, "custom": {"disk": 2}}, [{"CPU": 9}, {"CPU": 9, "disk": 5}], 2),
+        ({"custom": {"disk": 0.1}}, [{"CPU": 9, "disk": 0.3}], 3),  # 0.3 / 0.1 is less
+        ({"cpus_per_worker": 0.4}, [{"CPU": 2}], 5),  # only a GPU is not spread
+        ({"cpus_per_worker": 1, "concurrent": 3}, [{"CPU": 8}], 3),
+        ({"cpus_per_worker": 1, "concurrent": 9}, [{"CPU": 8}], 8),
     ],
 )
 def test_room_is_counted_machine_by_machine(
@@ -113,10 +117,45 @@ def test_room_is_counted_machine_by_machine(
     assert fitting(study, machines, float(asked["gpus_per_worker"])) == fits
 
 
+@pytest.mark.parametrize(
+    ("asked", "machines", "gpus"),
+    [
+        (None, [{"CPU": 8, "GPU": 1}], 1.0),
+        (None, [{"CPU": 4}, {"CPU": 8, "GPU": 1}], 1.0),  # the first machine is the head
+        (None, [{"CPU": 8}], 0.0),
+        (0, [{"CPU": 8, "GPU": 1}], 0.0),
+        (0.5, [{"CPU": 8, "GPU": 1}], 0.5),
+    ],
+)
+def test_a_worker_gets_a_gpu_where_there_is_any_unless_the_study_says_otherwise(
+    asked: float | None, machines: list[Resources], gpus: float
+) -> None:
+    study = Study.model_validate({"resources": {"gpus_per_worker": asked}})
+    assert gpus_per_worker(study, machines) == gpus
+
+
+@pytest.mark.parametrize(
+    ("machines", "concurrent", "trials"),
+    [([{"CPU": 1}], None, 1), ([{"CPU": 3}], None, 3), ([{"CPU": 0}], 2, 1), ([], 2, 1)],
+)
+def test_trials_start_where_one_fits_or_the_cluster_grows(
+    machines: list[Resources], concurrent: int | None, trials: int
+) -> None:
+    study = Study.model_validate({"resources": {"gpus_per_worker": 0, "concurrent": concurrent}})
+    assert concurrent_trials(study, machines, 0.0) == trials
+
+
 def test_a_trial_that_no_machine_can_hold_is_refused_with_what_each_has() -> None:
     study = Study.model_validate({"resources": {"cpus_per_worker": 8, "gpus_per_worker": 0}})
     with pytest.raises(UserError, match="a trial wants 8 CPU, the cluster has 6 CPU; 4 CPU"):
         concurrent_trials(study, [{"CPU": 6}, {"CPU": 4}], 0.0)
+
+
+def test_what_a_trial_of_several_workers_wants_is_told_for_all_of_them() -> None:
+    asked = {"cpus_per_worker": 3, "gpus_per_worker": 0, "workers": 2}
+    study = Study.model_validate({"resources": asked})
+    with pytest.raises(UserError, match="a trial wants 6 CPU, the cluster has 4 CPU"):
+        concurrent_trials(study, [{"CPU": 4}], 0.0)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,15 @@ def test_a_trial_that_failed_before_its_first_report_is_a_failure(sessions: Any)
     assert session.trials[0].state == TrialState.FAIL
 
 
-@pytest.mark.parametrize("arguments", [{"error": True}, {"result": None}, {"result": {}}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"error": True},
+        {"error": True, "result": {"epoch": EPOCHS, "value": 0.5, "best": 0.5}},
+        {"result": None},
+        {"result": {}},
+    ],
+)
 def test_a_lost_driver_is_a_failure(sessions: Any, arguments: dict[str, Any]) -> None:
     session = sessions(build_study())
     ask(session)
@@ -183,15 +191,17 @@ def test_unfinished_trials_come_first_again_as_they_were(sessions: Any) -> None:
     assert [p.seen for p in again] == [0, 2, 0]
 
 
-def test_optuna_draws_the_very_points_that_run_again(sessions: Any) -> None:
+@pytest.mark.parametrize("interrupted", [1, 4])  # of two first points
+def test_optuna_draws_the_very_points_that_run_again(sessions: Any, interrupted: int) -> None:
     before = sessions(build_study())
-    asked = [ask(before) for _ in range(4)]
+    asked = [ask(before) for _ in range(interrupted)]
 
     after = sessions(build_study())
-    for _ in range(4):
+    for _ in range(interrupted):
         ask(after)
 
-    assert [trial.params for trial in after.trials] == [p.point for p in asked]
+    drawn = [trial.params for trial in after.trials[:interrupted]]
+    assert drawn == [p.point for p in asked]
 
 
 def test_a_trial_that_was_interrupted_keeps_its_early_values(sessions: Any) -> None:
@@ -224,6 +234,22 @@ def test_the_number_of_trials_is_exact_over_an_interruption(sessions: Any) -> No
 
     assert [e.trial_id for e in after.ledger.entries()] == [f"search-{n:04d}" for n in range(5)]
     assert {e.state for e in after.ledger.entries()} == {"completed"}
+    assert [p.trial_id for p in after.asked] == [f"search-{n:04d}" for n in range(1, 5)]
+
+
+def test_the_last_trials_run_again_though_no_new_one_is_left(sessions: Any) -> None:
+    before = sessions(build_study(trials=2))
+    asked = [ask(before) for _ in range(2)]
+
+    after = sessions(build_study(trials=2))
+
+    assert [ask(after).trial_id for _ in range(2)] == [p.trial_id for p in asked]
+    assert after.next() is None
+
+
+def test_all_trials_of_a_search_have_the_studys_seed(sessions: Any) -> None:
+    session = sessions(build_study())
+    assert {ask(session).seed for _ in range(4)} == {build_study().seed}
 
 
 def test_a_study_that_is_complete_asks_for_nothing(sessions: Any) -> None:

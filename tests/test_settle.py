@@ -11,7 +11,8 @@ from rich.console import Console
 from sample_entries import BEST, sample_entry, sample_study
 
 from muse.errors import UserError
-from search.settle import settled_plan
+from search.estimate import Estimate
+from search.settle import settled_plan, told
 from search.view import View
 
 HOUR = 3600.0
@@ -95,6 +96,20 @@ def test_a_question_is_asked_only_above_an_hour(tmp_path: Path) -> None:
     settled_plan(work_at(tmp_path, seconds=10, agree=short), BEST)
     settled_plan(work_at(tmp_path, seconds=HOUR, agree=long, points=3), BEST)
     assert (len(short), len(long)) == (0, 1)
+
+
+def test_where_nobody_can_be_asked_long_curves_are_trained(tmp_path: Path) -> None:
+    work = work_at(tmp_path, seconds=HOUR, agree=None)
+    assert settled_plan(work, BEST).curves == work.study.sensitivity
+
+
+@pytest.mark.parametrize(("money", "said"), [(None, ""), (7.0, ", 7.00 in money")])
+def test_a_cost_is_told_in_hours_of_the_clock_and_of_devices(
+    money: float | None, said: str
+) -> None:
+    assert told(Estimate(runs=3, hours=2.5, device_hours=5.0, money=money)) == (
+        f"the curves need at most 3 runs: about 2 h 30 min, 5 device-hours{said}"
+    )
 
 
 def test_a_bound_of_hours_is_an_answer_already(tmp_path: Path) -> None:

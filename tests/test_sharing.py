@@ -98,6 +98,23 @@ def test_a_trial_that_needs_the_gpu_keeps_it(desk: Handle) -> None:
     assert desk.do(desk.desk.take(0)).trial_id == "b"  # by the same pool
 
 
+def test_the_trial_that_needed_most_decides_how_many_share(desk: Handle) -> None:
+    made = one_gpu(desk)
+    for name, peak in (("a", 0.4), ("b", 0.1)):
+        desk.do(run_trial(desk.desk, name, 0, peak))
+    made.share()
+    assert made.gpus == 0.5
+
+
+def test_a_trial_that_failed_before_it_held_any_memory_shows_nothing(desk: Handle) -> None:
+    made = one_gpu(desk)
+    desk.do(desk.desk.put(Task("a", {}, "")))
+    desk.do(desk.desk.take(0))
+    desk.do(desk.desk.fail("a", Fault("error", "no such file")))
+    made.share()
+    assert made.gpus == 1.0
+
+
 @pytest.mark.parametrize("resources", [{"gpus_per_worker": 0.5}, {"workers": 2}])
 def test_what_the_study_says_holds_and_groups_of_several_workers_never_share(
     desk: Handle, resources: dict[str, Any]

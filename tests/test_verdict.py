@@ -107,9 +107,15 @@ def test_where_nothing_is_gained_nothing_can_be_lost() -> None:
     assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], 1, -0.1, NOISE) == "unjudged"
 
 
+def test_a_large_loss_that_survives_is_a_cliff_however_wild_the_noise_elsewhere() -> None:
+    levels = [level(1, 0.6), level(2, 0.25, -0.35, p=1e-4, survives=True)]
+    assert verdict(levels, 1, GAIN, Spread(0.5**2, 6)) == "cliff"
+
+
+@pytest.mark.parametrize("failed", [2, 3])
 @pytest.mark.parametrize("noise", [NOISE, None])
-def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: Spread | None) -> None:
-    assert verdict([level(1, 0.6), level(2, None, failed=3)], 1, GAIN, noise) == "cliff"
+def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: Spread | None, failed: int) -> None:
+    assert verdict([level(1, 0.6), level(2, None, failed=failed)], 1, GAIN, noise) == "cliff"
 
 
 @pytest.mark.parametrize(("failed", "lost"), [(1, 0), (3, 3), (3, 2)])
@@ -119,7 +125,7 @@ def test_one_failure_and_those_of_machines_make_no_cliff(failed: int, lost: int)
 
 
 def test_an_incumbent_that_failed_makes_no_cliff_of_its_setting() -> None:
-    levels = [level(1, None, failed=3), level(2, 0.6), level(3, 0.6)]
+    levels = [level(1, None, failed=3), level(2, 0.6), level(3, None, failed=3)]
     assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
 
 
@@ -134,8 +140,9 @@ def test_where_a_value_has_no_interval_nothing_is_called_flat() -> None:
     assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
 
 
-def test_one_seed_is_unjudged() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], 1, GAIN, None) == "unjudged"
+@pytest.mark.parametrize("noise", [NOISE, None])
+def test_one_seed_is_unjudged(noise: Spread | None) -> None:
+    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], 1, GAIN, noise) == "unjudged"
 
 
 def test_a_setting_without_runs_is_unjudged() -> None:
@@ -168,6 +175,11 @@ def test_a_failed_run_bounds_the_safe_range() -> None:
 def test_a_value_that_is_worse_beyond_chance_is_not_safe() -> None:
     worse = level(2, 0.59, -0.01, p=1e-6, survives=True)
     assert safe([level(1, 0.6), worse], 1, FLOOR) == (1,)
+
+
+def test_a_value_that_is_better_beyond_chance_is_safe() -> None:
+    better = level(2, 0.7, 0.1, p=1e-6, survives=True)
+    assert safe([level(1, 0.6), better], 1, FLOOR) == (1, 2)
 
 
 def test_without_a_noise_floor_or_a_score_nothing_is_called_safe() -> None:
@@ -210,6 +222,28 @@ def test_a_wider_range_stops_short_of_what_is_not_legal() -> None:
     made = curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.8: 0.8})
     (found,) = judged(made, study=sample_study(space=space))
     assert "try 0 to 1" in found.alarm  # 1.2 is no share
+
+
+def test_a_wider_range_may_be_an_eighth_of_a_step() -> None:
+    space = {**SPACE, "cross.theta": {"low": 0.0, "high": 0.9}}
+    made = curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.9: 0.8})
+    (found,) = judged(made, study=sample_study(space=space))
+    assert "try 0 to 0.95625" in found.alarm
+
+
+def test_choices_have_no_edge_and_no_alarm() -> None:
+    name = "train.batch_size"
+    study = sample_study(space={**SPACE, name: {"choices": [4, 8, 16]}})
+    levels = (level(4, 0.6), level(8, 0.7, 0.1, p=1e-6), level(16, 0.8, 0.2, p=1e-6))
+    made = Curve(name, study.space[name], 4, (), levels, "unjudged", None, None, ())
+    (found,) = judged(made, study=study, point={**POINT, name: 4})
+    assert (found.verdict, found.alarm) == ("sensitive", "")
+
+
+def test_a_setting_that_nothing_reads_is_unjudged_excludes_nothing_and_is_no_alarm() -> None:
+    made = replace(curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.8}), inert=True)
+    (found,) = judged(made)
+    assert (found.verdict, found.excluded_above, found.alarm) == ("unjudged", None, "")
 
 
 def test_a_wider_range_does_not_cross_zero() -> None:
@@ -260,3 +294,13 @@ def test_the_correction_runs_over_all_settings_together() -> None:
     other = curve("loss.alpha", {1e-5: 0.55, 1e-3: 0.6}, p=0.9)
     assert judged(alone)[0].verdict == "sensitive"
     assert {c.verdict for c in judged(alone, other)} == {"flat"}
+
+
+def test_a_cliff_by_the_noise_of_other_runs_is_corrected_for_all_comparisons_too() -> None:
+    wild = Spread(0.14**2, 6)  # by which a loss as large comes in 3 of 100 cases
+    fallen = curve("cross.theta", {0.0: 0.29, 0.1: 0.6}, p=0.9)
+    other = curve("loss.alpha", {1e-5: 0.59, 1e-3: 0.6}, p=0.9)
+    (alone,) = judge([fallen], GAIN, wild, POINT, sample_study())
+    beside = judge([fallen, other], GAIN, wild, POINT, sample_study())
+    assert alone.verdict == "cliff"
+    assert "cliff" not in {c.verdict for c in beside}
