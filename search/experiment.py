@@ -96,7 +96,19 @@ def absolute(raw: dict[str, Any]) -> None:
         for key in keys:
             value = fields.get(key)
             if isinstance(value, str) and (section == "data" or Path(value).exists()):
-                fields[key] = str(Path(value).expanduser().resolve())
+                fields[key] = written_out(value)
+
+
+def written_out(path: str) -> str:
+    """A path from the root of the file system.
+
+    Raises:
+        UserError: it begins with the home of a user who is not there.
+    """
+    try:
+        return str(Path(path).expanduser().resolve())
+    except RuntimeError as error:
+        raise UserError(f"{path}: no such user is known here; give a folder.") from error
 
 
 class Once(yaml.SafeLoader):

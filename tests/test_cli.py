@@ -45,6 +45,7 @@ from search.plan import sweep
             "the synthetic corpus is made and reads no folder; name an experiment",
         ),
         (["--set", "data.images=tweets"], "the synthetic corpus is made and reads no folder"),
+        (["--data", "~nobody-at-all/tweets"], "~nobody-at-all/tweets: no such user is known here"),
         (["--name", "n" * 300], "at most 100, the first a letter or a digit"),
         (["--name", "my study"], "'my study' names no folder; letters, digits, '.', '_' and '-'"),
         (["--set", "space.cross.theta=0.1"], "cross.theta: 0.1 is no range; {low: 0, high: 1} or"),
