@@ -261,7 +261,7 @@ def test_a_first_line_that_is_a_tweet_in_capitals_is_not_swallowed(tmp_path: Pat
 def test_a_tweet_that_stands_in_a_list_twice_is_refused(tmp_path: Path) -> None:
     config = sentiment_corpus(tmp_path, train="guid,tag\n1,positive\n3,neutral\n1,negative\n")
 
-    assert "train.txt: tweet '1' stands there twice" in error_of(config, "msa")
+    assert "train.txt, line 4: tweet '1' stands in line 2 already" in error_of(config, "msa")
 
 
 def test_given_splits_come_before_annotations(tmp_path: Path) -> None:
@@ -316,7 +316,9 @@ def test_tweets_without_agreement_are_dropped(tmp_path: Path) -> None:
 def test_a_tweet_that_was_annotated_twice_is_refused(tmp_path: Path) -> None:
     config = annotated_corpus(tmp_path, ["1\tneutral,neutral", "1\tneutral,positive"])
 
-    assert "labelResultAll.txt: tweet '1' stands there twice" in error_of(config, "msa")
+    assert "labelResultAll.txt, line 3: tweet '1' stands in line 2 already" in error_of(
+        config, "msa"
+    )
 
 
 @pytest.mark.parametrize("votes", ["neutral", "neutral,happy", "neutral,neutral\tneutral", ""])

@@ -69,6 +69,7 @@ def read_given_splits(root: Path) -> dict[SplitName, list[Tagged]]:
 def read_tags(path: Path) -> list[Tagged]:
     """Rows `guid,tag` below their header."""
     rows: list[Tagged] = []
+    lines: dict[str, int] = {}
     for number, line in below_header(path, "guid,tag"):
         guid, comma, tag = (part.strip() for part in line.partition(","))
         if not comma:
@@ -76,8 +77,8 @@ def read_tags(path: Path) -> list[Tagged]:
         if not guid or "," in tag:
             raise UserError(f"{path}, line {number}: '{line}'; a row is an id, a comma, a tag.")
         check_sentiments(path, number, [tag])
+        check_new(path, number, guid, lines)
         rows.append((guid, tag))
-    check_ids(path, [guid for guid, _ in rows])
     return rows
 
 
@@ -92,6 +93,7 @@ def below_header(path: Path, header: str) -> list[tuple[int, str]]:
 def read_annotations(path: Path) -> list[Tagged]:
     """Tweets whose annotators agree: rows `ID<TAB>text,image`, one pair for each annotator."""
     rows: list[Tagged] = []
+    lines: dict[str, int] = {}
     for number, line in below_header(path, "ID<TAB>text,image"):
         guid, *pairs = line.split("\t")
         votes = [vote.strip() for pair in pairs or [""] for vote in pair.split(",")]
@@ -101,16 +103,25 @@ def read_annotations(path: Path) -> list[Tagged]:
             raise UserError(f"{path}, line {number}: a vote is missing; each is text,image.")
         sentiment = merge(majority(of_text), majority(of_image))
         if sentiment is not None:
+            check_new(path, number, guid, lines)
             rows.append((guid, sentiment))
-    check_ids(path, [guid for guid, _ in rows])
     return rows
 
 
-def check_ids(path: Path, ids: Sequence[str]) -> None:
-    """Refuse a tweet that stands in a list twice: it would count twice, in two splits perhaps."""
-    twice = [guid for guid, count in Counter(ids).items() if count > 1]
-    if twice:
-        raise UserError(f"{path}: tweet '{twice[0]}' stands there twice; keep one of its rows.")
+def check_new(path: Path, number: int, guid: str, lines: dict[str, int]) -> None:
+    """Refuse a tweet that stands in a list twice: it would count twice, in two splits perhaps.
+
+    Args:
+        path: the list.
+        number: of this line.
+        guid: of its tweet.
+        lines: where each tweet so far stands; gets this one.
+    """
+    if guid in lines:
+        raise UserError(
+            f"{path}, line {number}: tweet '{guid}' stands in line {lines[guid]} already; keep one."
+        )
+    lines[guid] = number
 
 
 def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
