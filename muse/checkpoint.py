@@ -15,13 +15,13 @@ from zipfile import is_zipfile
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_file
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedTokenizerBase
 
 from muse.config import MuseConfig
 from muse.durable import to_disk
 from muse.errors import UserError
 from muse.model import Muse
-from muse.pretrained import load_tokenizer, save_tokenizer
+from muse.pretrained import load_tokenizer, save_tokenizer, text_config
 
 FORMAT = 3
 LAST = "last.pt"
@@ -126,8 +126,7 @@ def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
     """
     config, labels = read_about(folder)
     try:
-        text = AutoConfig.from_pretrained(folder / "text.json", trust_remote_code=False)
-        text._attn_implementation = None  # torch's: a file could name code on the hub
+        text = text_config(str(folder / "text.json"))
         text_model = AutoModel.from_config(text, trust_remote_code=False, dtype=torch.float32)
         model = Muse(config, text_model, labels, pretrained=False)
         load_model(model, str(folder / "model.safetensors"))

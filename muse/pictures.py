@@ -195,6 +195,11 @@ def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -
                     continue
                 for file, pixels in zip((large, small), pair, strict=True):
                     file.write(pixels.tobytes())
+    refuse(broken)
+
+
+def refuse(broken: Sequence[str]) -> None:
+    """Refuse a corpus with broken pictures, of which the first are named and all are counted."""
     if broken:
         others = len(broken) - TOLD
         more = f" And {others} more are broken." if others > 0 else ""

@@ -17,6 +17,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -100,6 +101,17 @@ def loading(source: str, what: str) -> Iterator[None]:
         raise UserError(f"text.weights: '{source}': {advice} ({reason})") from error
 
 
+def text_config(source: str) -> PreTrainedConfig:
+    """An encoder's settings, from a folder, a file or the hub.
+
+    With torch's own attention: a file could name another one, whose code comes from the hub.
+    """
+    local = Path(source).exists()
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=local)
+    config._attn_implementation = None
+    return config
+
+
 def load_text_model(source: str) -> PreTrainedModel:
     """Load a pretrained encoder in float32.
 
@@ -110,11 +122,13 @@ def load_text_model(source: str) -> PreTrainedModel:
         UserError: there is no such model, or no way to it.
     """
     with loading(source, "model with safetensors"):
-        safe = {"trust_remote_code": False, "local_files_only": Path(source).is_dir()}
-        config = AutoConfig.from_pretrained(source, **safe)
-        config._attn_implementation = None  # torch's: a file could name code on the hub
         return AutoModel.from_pretrained(
-            source, config=config, dtype=torch.float32, use_safetensors=True, **safe
+            source,
+            config=text_config(source),
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=Path(source).is_dir(),
         )
 
 

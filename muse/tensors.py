@@ -35,7 +35,9 @@ ARRAYS = ("token_ids", "lengths", "word_starts", "words_kept", "target", "pictur
 class Split:
     """Tweets of one split as arrays, and batches of them."""
 
-    folder: Path
+    targets: Any
+    """Labels of every tweet: a list of all its tags, those of cut words too, or one class."""
+
     token_ids: Ints
     """(N, L), already blanked where the text is not to be seen."""
 
@@ -63,11 +65,6 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.lengths)
-
-    @cached_property
-    def targets(self) -> Any:
-        """Labels of every tweet: a list of all its tags, those of cut words too, or one class."""
-        return read_targets(self.folder)
 
     @cached_property
     def pieces(self) -> list[list[int]]:
@@ -105,11 +102,6 @@ class Split:
             is_word=torch.from_numpy(np.arange(most) < kept),
             target=integers(target),
         )
-
-
-def read_targets(folder: Path) -> Any:
-    """Labels of every tweet of a split."""
-    return json.loads((folder / TARGETS).read_text(encoding="utf-8"))
 
 
 def rounded_up(number: int, multiple: int) -> int:
@@ -194,8 +186,10 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         small = np.load(folder / SMALL_PIXELS, mmap_mode="r")
-        for name in about["counts"]:
-            read_targets(folder / name)  # kept by nobody until they are asked for
+        targets = {
+            name: json.loads((folder / name / TARGETS).read_text(encoding="utf-8"))
+            for name in about["counts"]
+        }
         arrays = {
             name: {array: np.load(folder / name / f"{array}.npy") for array in ARRAYS}
             for name in about["counts"]
@@ -206,7 +200,7 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
         ) from error
     splits = {
         name: Split(
-            folder / name,
+            targets[name],
             pixels=pixels,
             small_pixels=small,
             **blanked(some, about["task"], about["special"], inputs),

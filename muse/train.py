@@ -85,13 +85,18 @@ def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
     return full + (rest >= world)
 
 
+def most_workers(config: MuseConfig, tweets: int) -> int:
+    """Workers of which each has a tweet of every batch, where the training split has so many."""
+    return min(config.train.batch_size, tweets)
+
+
 def check_workers(config: MuseConfig, tweets: int, workers: int) -> None:
     """Every worker needs a tweet of each batch.
 
     Raises:
         UserError: some would have none.
     """
-    most = min(config.train.batch_size, tweets)
+    most = most_workers(config, tweets)
     if workers > most:
         raise UserError(
             f"resources.workers={workers}, but a batch has at most {most} tweets (train.batch_size="

@@ -95,7 +95,6 @@ class Cluster:
             self.gpus = gpus_per_worker(self.study, have)
             self.concurrent = concurrent_trials(self.study, have, self.gpus)
             self.desk = start_desk(self.study)
-            self.served = time.monotonic()
             self.make_room(self.study.trials)
             self.watcher.start()
         except BaseException:

@@ -8,6 +8,7 @@ import ray
 from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
+from muse.train import most_workers
 from search.best import final_part, put_model, write_best
 from search.bucket import at_hand
 from search.cluster import ROOM_WITHIN, Cluster
@@ -57,8 +58,8 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
         yield work.running
         return
     usual = work.study.resources.workers
-    tweets = len(work.tensors.splits["train"])
-    workers = usual if as_usual else min(usual * work.cluster().apart, tweets)
+    most = most_workers(work.study.base, len(work.tensors.splits["train"]))
+    workers = usual if as_usual else min(usual * work.cluster().apart, most)
     work.release()
     study, shared = in_one_group(work.study, workers), work.place.shared
     with Cluster(study, shared, work.address, ROOM_WITHIN) as cluster:
@@ -66,14 +67,13 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
 
 
 def in_one_group(study: Study, workers: int) -> Study:
-    """The study with one trial at a time, of so many workers as far as a batch has tweets.
+    """The study with one trial at a time, of so many workers.
 
     None of them shares a GPU with another: NCCL would refuse that.
     """
-    most = min(workers, study.base.train.batch_size)
     asked = study.resources.gpus_per_worker  # None is a whole one already
     whole = None if asked is None else whole_gpus(asked)
-    changed = {"workers": most, "concurrent": 1, "gpus_per_worker": whole}
+    changed = {"workers": workers, "concurrent": 1, "gpus_per_worker": whole}
     wanted = study.resources.model_copy(update=changed)
     return study.model_copy(update={"resources": wanted})
 
