@@ -91,6 +91,16 @@ def add_node(made: Machines, slots: int) -> Any:
     return made.add_node(num_cpus=1, resources={"slot": slots}, object_store_memory=80 * 2**20)
 
 
+def lose(made: Machines, node: Any) -> None:
+    """End a node without warning, and see its workers gone: they outlive it for a moment."""
+    (raylet,) = node.all_processes["raylet"]
+    workers = psutil.Process(raylet.process.pid).children(recursive=True)
+    assert workers
+    made.remove_node(node, allow_graceful=False)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+
+
 class Search:
     """A search of counted epochs on a cluster, in this process."""
 
@@ -190,7 +200,7 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
 
         def kill() -> None:
             wait_until(lambda: list(epochs_so_far(tmp_path).values()) == [2, 2])
-            made.remove_node(doomed, allow_graceful=False)
+            lose(made, doomed)
             gate.touch()
 
         with Cluster(search.study, str(tmp_path), made.address) as cluster:
