@@ -55,3 +55,12 @@ def test_the_likeliest_tags_are_the_librarys(words: tuple[int, ...]) -> None:
     scores, _, is_word = sequences(*words)
 
     assert ours.decode(scores, is_word) == theirs.decode(scores, is_word)
+
+
+def test_padding_leads_no_tag_astray() -> None:
+    ours, theirs = both()
+    torch.nn.init.normal_(ours.transitions, std=5)  # so that a step more would change the tag
+    theirs.load_state_dict(ours.state_dict())
+    scores, _, is_word = sequences(*range(9, 0, -1))
+
+    assert ours.decode(scores, is_word) == theirs.decode(scores, is_word)

@@ -1,5 +1,6 @@
 """A split's scores against the same scores from one tweet after another."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from small_muse import small_config, small_tensors
 
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.evaluate import evaluate, find
+from muse.evaluate import evaluate, find, trivial_score
 from muse.metrics import class_scores, official_f1, span_scores
 from muse.model import Muse
 from muse.tensors import Split, Tensors
@@ -129,6 +130,60 @@ def test_scoring_turns_dropout_off_and_learns_nothing(tmp_path: Path, task: str)
     assert not model.training
     assert evaluate(model, split, config, Worker()) == first
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_no_batch_size_leaves_a_tweet_out(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa", data={"limit": 5})
+    model, split = eager(config, tensors), tensors.splits["valid"]
+
+    for size in range(1, 7):
+        assert sorted(find(model, split, size, Worker())) == [0, 1, 2, 3, 4]
+
+
+def test_scoring_keeps_nothing_for_gradients(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa")
+    model, kept = build_model(config, tensors), []
+    model.head.linear.register_forward_hook(lambda *seen: kept.append(seen[2].requires_grad))
+
+    find(model, tensors.splits["valid"], 12, Worker())
+
+    assert kept == [False]
+
+
+def test_tweets_are_padded_to_others_of_their_length(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa")
+    model, split, padded = build_model(config, tensors), tensors.splits["valid"], []
+    model.text_encoder.register_forward_pre_hook(lambda _, seen: padded.append(seen[0].shape))
+
+    find(model, split, 4, Worker())
+
+    descending = sorted(split.lengths.tolist(), reverse=True)
+    assert sorted(padded, reverse=True) == [(4, longest) for longest in descending[::4]]
+
+
+def with_labels(tensors: Tensors, **targets: list[Any]) -> Tensors:
+    """The same tweets with other labels in some splits, as many as are named."""
+    changed = {name: replace(tensors.splits[name], targets=own) for name, own in targets.items()}
+    return replace(tensors, splits={**tensors.splits, **changed})
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("valid_accuracy", 1 / 4), ("valid_weighted_f1", 1 / 4 * 2 * 1 / (1 + 4))],
+)
+def test_learning_nothing_is_to_tell_the_training_splits_commonest_class(
+    tmp_path: Path, metric: str, expected: float
+) -> None:
+    config, tensors = prepared(tmp_path, "msa", train={"metric": metric})
+    split = {"train": ["neutral", "positive", "positive"], "valid": ["neutral"] * 3 + ["positive"]}
+
+    assert trivial_score(with_labels(tensors, **split), config) == pytest.approx(expected)
+
+
+def test_learning_nothing_is_to_find_no_entity(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "mner")
+
+    assert trivial_score(with_labels(tensors, valid=[["B-PER"], ["O"]]), config) == 0
 
 
 def test_scoring_does_not_need_the_decoders(tmp_path: Path) -> None:

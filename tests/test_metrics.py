@@ -1,7 +1,7 @@
 """Scores worked out by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muse.metrics import class_scores, official_f1, official_spans, span_scores, with_subwords
@@ -69,6 +69,13 @@ def test_official_f1_leaves_out_words_that_were_cut_off() -> None:
     assert official_f1(gold, found, [[1, 1]]) == 1
 
 
+def test_tweets_and_words_without_a_counterpart_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"zip\(\) argument"):
+        official_f1([["O", "O"]], [["O"]], [[1, 1]])
+    with pytest.raises(ValueError, match=r"zip\(\) argument"):
+        official_f1([["O"], ["O"]], [["O"]], [[1]])
+
+
 def test_official_f1_of_nothing_is_zero() -> None:
     assert official_f1([["O", "O"]], [["O", "O"]], [[1, 1]]) == 0
 
@@ -97,6 +104,16 @@ def test_an_i_without_its_b_counts_as_a_span() -> None:
     assert scores == pytest.approx({"precision": 1, "recall": 1 / 2, "f1": 2 / 3})
 
 
+def test_tags_need_not_be_lists_and_scores_are_plain_numbers() -> None:
+    gold, found = (("B-PER", "I-PER", "B-LOC"),), (("B-PER", "I-PER", "O"),)
+
+    scores = span_scores(gold, found)
+
+    assert scores == span_scores([list(tags) for tags in gold], [list(tags) for tags in found])
+    assert scores["precision"] == 1
+    assert {type(score) for score in scores.values()} == {float}  # as YAML writes them
+
+
 def test_finding_nothing_scores_zero_without_a_warning() -> None:
     assert span_scores([["B-PER"]], [["O"]]) == {"f1": 0, "precision": 0, "recall": 0}
     assert span_scores([["O"]], [["O"]]) == {"f1": 0, "precision": 0, "recall": 0}
@@ -113,6 +130,7 @@ def clean_tags(draw: st.DrawFn, length: int = 8) -> list[str]:
     return tags[:length]
 
 
+@settings(deadline=None)  # on a busy machine one example may take a second
 @given(clean_tags(), clean_tags())
 def test_both_scorers_agree_on_clean_tags_of_whole_words(gold: list[str], found: list[str]) -> None:
     assert official_f1([gold], [found], [[1] * 8]) == pytest.approx(

@@ -132,6 +132,17 @@ def test_gradients_are_clipped_and_then_gone_and_their_own_norm_is_told(
     assert model.weight.grad is None
 
 
+def test_after_its_last_step_a_run_stands_still() -> None:
+    optimizer = AdamW([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = build_schedule(optimizer, TrainConfig(), steps=2)
+
+    for _ in range(5):
+        optimizer.step()
+        schedule.step()
+
+    assert optimizer.param_groups[0]["lr"] == 0
+
+
 def test_a_run_of_one_step_trains_at_the_full_rate() -> None:
     assert rates(TrainConfig(learning_rate=1.0), steps=1) == [1, 0]
 
