@@ -25,6 +25,7 @@ from muse.pretrained import load_tokenizer, save_tokenizer, text_config
 
 FORMAT = 3
 LAST = "last.pt"
+LAST_FORMAT = 4
 
 Weights = dict[str, torch.Tensor]
 """By the names of a model's `state_dict`."""
@@ -145,7 +146,7 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
     new = folder / f".{LAST}-{uuid4().hex}"
     try:
         with new.open("wb") as stream:
-            torch.save({**state, "format": FORMAT}, stream)
+            torch.save({**state, "format": LAST_FORMAT}, stream)
         to_disk(new)
         new.rename(folder / LAST)
     except RuntimeError as error:  # how torch's compiled part reports a full disk
@@ -180,4 +181,4 @@ def load_last(folder: Path, device: torch.device) -> dict[str, Any] | None:
     if not (file.exists() and is_zipfile(file)):
         return None
     state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    return state if state.pop("format", None) == FORMAT else None
+    return state if state.pop("format", None) == LAST_FORMAT else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -9,6 +10,7 @@ import torch.distributed as dist
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
 from muse.config import MuseConfig
 from muse.device import Worker
+from muse.errors import UserError
 from muse.tensors import Tensors
 from muse.train import Run, run_epoch, start_run
 from muse.writer import Writer
@@ -43,6 +45,7 @@ def fit(
     Raises:
         DivergedError: a loss is not finite.
         OSError: a checkpoint could not be written.
+        UserError: the earlier run had other settings or other data.
     """
     run = start_run(config, tensors, worker)
     take_up(run, folder)
@@ -51,13 +54,48 @@ def fit(
 
 
 def take_up(run: Run, folder: Path) -> None:
-    """Go on from `folder/last.pt` where there is one; clear away what a kill left half written."""
+    """Go on from `folder/last.pt` where there is one; clear away what a kill left half written.
+
+    Raises:
+        UserError: that is of a run with other settings or other data.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if run.worker.rank == 0:
         clear_halves(folder)
     state = load_last(folder, run.worker.device)
     if state is not None:
+        check_same(run, state["about"], folder / LAST)
         run.restore(state)
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What decides how a run goes: its settings by dotted name, and the hash of its data."""
+    found: dict[str, Any] = {"data": run.tensors.key}
+    for section, fields in run.config.model_dump(mode="json").items():
+        if isinstance(fields, dict):
+            found |= {f"{section}.{field}": value for field, value in fields.items()}
+        else:
+            found[section] = fields
+    # Which tweets, and how they are cut, is in the hash; where they lie does not matter.
+    return {
+        name: value
+        for name, value in found.items()
+        if not name.startswith("data.") or name == "data.inputs"
+    }
+
+
+def check_same(run: Run, before: dict[str, Any], file: Path) -> None:
+    """Whether a state is of the run that goes on from it.
+
+    Raises:
+        UserError: the first of its settings that was another.
+    """
+    for name, now in about(run).items():
+        if before.get(name) != now:
+            raise UserError(
+                f"{file}: of a run whose {name} was {before.get(name)}, not {now}; give another "
+                "folder, or remove the file to begin anew."
+            )
 
 
 def complete(
@@ -115,7 +153,7 @@ def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
         if is_best:
             export(run.model, run.tensors.tokenizer, folder / "best", state["model"])
         if goes_on:
-            save_last(folder, state)
+            save_last(folder, {**state, "about": about(run)})
 
     writer.write(write)
 

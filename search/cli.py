@@ -188,11 +188,6 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
     with importing():
         from search import preview, start  # noqa: PLC0415
 
-    if options.dry_run:
-        print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
-        print(preview.preview(study, options.warm_start))
-        return 0
-    ask = sys.stdin.isatty() and not options.yes
     way = start.Way(
         address=options.address,
         ledger=options.ledger,
@@ -200,9 +195,15 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
         warm_start=options.warm_start,
         allow_changed=options.allow_changed,
         phases=phases,
-        agree=confirm if ask else None,
+        agree=confirm if sys.stdin.isatty() and not options.yes else None,
     )
-    ending.study = root = options.output / study.name
+    root = options.output / study.name
+    if options.dry_run:
+        print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
+        _, tensors = start.begin(study, root, way)
+        print(preview.preview(study, tensors))
+        return 0
+    ending.study = root
     if options.resume:
         start.resume(root, partial(asked_for, options.experiment, given), way)
     else:

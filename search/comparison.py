@@ -48,6 +48,7 @@ def effects(axes: Axes, findings: Findings) -> None:
     axes.set_ylim(len(findings.curves) - 0.4, -0.6)
     longest = max([curve.effect or 0.0 for curve in findings.curves], default=0.0)
     axes.set_xlim(0, 1.35 * max(longest, LEAST_SPAN / 2))
+    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= min(1, axes.get_xlim()[1])])
     for row, curve in enumerate(findings.curves):
         bar(axes, row, curve)
     if any(curve.verdict == "flat" for curve in findings.curves):

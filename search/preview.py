@@ -2,8 +2,6 @@
 
 import math
 import time
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +16,6 @@ from search.estimate import priced
 from search.plan import strongest_pairs, values_of
 from search.space import Choice
 from search.study import Study, lowest
-from search.warm_start import read_priors
 
 
 def read(study: Study) -> Tensors:
@@ -117,14 +114,8 @@ def told_cost(study: Study, tensors: Tensors) -> str:
     )
 
 
-def preview(study: Study, warm_start: Sequence[Path] = ()) -> str:
-    """What a study has read, and what it may cost at most.
-
-    Raises:
-        UserError: something it needs cannot be had.
-    """
-    read_priors(warm_start, study)  # before the corpus, which takes longer
-    tensors = read(study)
+def preview(study: Study, tensors: Tensors) -> str:
+    """What a study has read, and what it may cost at most."""
     trials, curves = most_runs(study)
     told = f"at most {trials} trials for the search and {curves} after it, "
     if study.compare is not None:

@@ -18,6 +18,8 @@ from search.keeper import Keeper
 from search.ledger import Ledger
 from search.phases import run_phases
 from search.preview import hours, read, told_counts
+from search.prior import Prior
+from search.schema import read_url
 from search.settle import ASK_ABOVE_HOURS
 from search.stored import stored, write_about
 from search.study import Study
@@ -65,21 +67,32 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
+    priors, tensors = begin(study, root, way)
+    if way.agree is not None and not agreed(study, tensors, way.agree):
+        raise UserError("not started")
+    places = Places(way.ledger, twin_of(root, way))
+    with new_folder(root, study, tensors.key, places, priors) as place:
+        go(study, place, tensors, way, told(priors, study, tensors.key))
+
+
+def begin(study: Study, root: Path, way: Way) -> tuple[list[Prior], Tensors]:
+    """All that a new study needs, before anything is made: what it learns from, and its corpus.
+
+    Raises:
+        UserError: something of it cannot be had.
+    """
     first = study.phases[0]
     if first not in phases_of(study, way):
         raise UserError(
             f"--phases {','.join(way.phases)}: a new study begins with the phase {first}; "
             f"add --resume if {root} holds one"
         )
+    if way.ledger:
+        read_url(way.ledger)
     priors = read_priors(way.warm_start, study)
-    tensors = read(study)
-    if way.agree is not None and not agreed(study, tensors, way.agree):
-        raise UserError("not started")
-    places = Places(way.ledger, twin_of(root, way))
-    if places.storage:
-        check_free(places.storage)
-    with new_folder(root, study, tensors.key, places, priors) as place:
-        go(study, place, tensors, way, told(priors, study, tensors.key))
+    if way.storage:
+        check_free(twin_of(root, way))
+    return priors, read(study)  # last, for it takes the longest
 
 
 def phases_of(study: Study, way: Way) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from torch import nn
 from muse.applied import MisappliedError, applied, difference, fingerprint, verify
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.fit import take_up
 from muse.train import Run, start_run
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -108,31 +107,6 @@ def test_no_exchange_where_some_was_asked_is_caught(tmp_path: Path) -> None:
         layer.exchanges = False
     with pytest.raises(MisappliedError, match=r"cross\.eta"):
         verify(run, data(config), fingerprint(data(config)))
-
-
-def test_a_checkpoint_of_other_settings_is_caught_after_it_was_taken_up(tmp_path: Path) -> None:
-    from muse.fit import keep
-    from muse.train import run_epoch
-    from muse.writer import Writer
-
-    other = built(small_config(**ASKED), tmp_path)
-    run_epoch(other)
-    with Writer() as writer:
-        keep(other, make(tmp_path / "run"), writer)
-    asked = small_config(**{**ASKED, "train": {**ASKED["train"], "learning_rate": 5e-3}})
-    run = built(asked, tmp_path)
-
-    take_up(run, tmp_path / "run")
-
-    with pytest.raises(
-        MisappliedError, match=r"train\.learning_rate was asked to be 0\.005, but 0\.0"
-    ):
-        verify(run, data(asked), fingerprint(data(asked)))
-
-
-def make(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def test_a_configuration_that_changed_on_its_way_is_caught(tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ def test_a_state_of_another_version_is_not_gone_on_from(
 ) -> None:
     save_last(tmp_path, {"epoch": 1})
     assert load_last(tmp_path, CPU) == {"epoch": 1}
-    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    monkeypatch.setattr(checkpoint, "LAST_FORMAT", checkpoint.LAST_FORMAT + 1)
     assert load_last(tmp_path, CPU) is None
 
 

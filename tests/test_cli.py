@@ -40,6 +40,10 @@ from search.plan import sweep
         (["nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--set", "data.name=mvsa_single", "--set", "task=msa"], "give --data DIR"),
         (["--dry-run", "--warm-start", "nowhere"], "no study stands here"),
+        (["--dry-run", "--ledger", "trials.db"], "no address of a database"),
+        (["--ledger", "trials.db"], "no address of a database"),
+        (["--dry-run", "--storage", "s3:/bucket"], "give s3://BUCKET/FOLDER"),
+        (["--dry-run", "--phases", "confirm"], "a new study begins with the phase search"),
         (
             ["--data", "tweets"],
             "the synthetic corpus is made and reads no folder; name an experiment",

@@ -1,8 +1,10 @@
 """The ranking and the maps, read back from their axes."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
+import pytest
 from matplotlib.figure import Figure
 from sample_findings import failed_curve, findings, interaction, one_seed
 
@@ -44,6 +46,14 @@ def test_a_setting_without_scores_and_a_study_without_curves_can_be_drawn() -> N
     (effects,) = rendered(draw_ranking(findings(curves=(failed_curve(),), ped_anova={}, fanova={})))
     assert words(effects) == ["no score  unjudged"]
     rendered(draw_ranking(findings(curves=())))
+
+
+def test_the_axis_of_effects_names_no_score_above_1() -> None:
+    worst = replace(findings().curves[0], effect=0.95)
+    (effects,) = rendered(draw_ranking(findings(curves=(worst,), ped_anova={}, fanova={})))
+    ticks = [tick for tick in effects.get_xticks() if tick <= effects.get_xlim()[1]]
+    assert max(ticks) == pytest.approx(1)
+    assert effects.get_xlim()[1] > 1  # there is room for words beside the bar
 
 
 def test_a_map_tells_means_surpluses_and_why_a_cell_is_empty() -> None:

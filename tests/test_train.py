@@ -122,6 +122,29 @@ def test_a_refused_run_can_be_taken_up_where_it_ended(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / LAST).exists()
 
 
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"train": {"epochs": 4}}, "train.epochs was 3, not 4"),
+        ({"cross": {"theta": 0.25}}, "cross.theta was 0.5, not 0.25"),
+        ({"data": {"inputs": "text"}}, "data.inputs was both, not text"),
+        ({"data": {"synthetic_seed": 1}}, "data was "),
+    ],
+)
+def test_a_run_of_other_settings_or_data_is_not_taken_up(
+    tmp_path: Path, part: dict[str, dict[str, Any]], told: str
+) -> None:
+    config, tensors = prepared(tmp_path, train={"epochs": 3})
+    fitted(config, tensors, tmp_path / "run", lambda _: False)
+    before = (tmp_path / "run" / LAST).read_bytes()
+    other = prepared(tmp_path, **{"train": {"epochs": 3}, **part})
+
+    with pytest.raises(UserError, match=f"last.pt: of a run whose {told}"):
+        fitted(*other, tmp_path / "run", go_on)
+
+    assert (tmp_path / "run" / LAST).read_bytes() == before
+
+
 def test_a_finished_run_leaves_only_its_best_model(tmp_path: Path) -> None:
     config, tensors = prepared(tmp_path)
 
