@@ -7,6 +7,7 @@ all drawn from it.
 
 import math
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -71,6 +72,7 @@ class Ledger:
         self.copied = 0.0
         self.words: dict[str, Word] = {}
         self.engine = open_engine(where.url)
+        weakref.finalize(self, self.engine.dispose)  # also where nobody comes to close it
         with self.transaction() as connection:
             make_tables(connection, self.name)
             studies = connection.scalars(select(TRIALS.c.study).distinct()).all()

@@ -63,7 +63,7 @@ def test_only_the_least_attended_token_changes() -> None:
     assert mixed.any(dim=-1).tolist() == [[False, True, False, False, False]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     length=st.integers(1, 9),

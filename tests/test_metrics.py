@@ -1,7 +1,7 @@
 """Scores worked out by hand."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from muse.metrics import class_scores, official_f1, official_spans, span_scores, with_subwords
@@ -130,7 +130,6 @@ def clean_tags(draw: st.DrawFn, length: int = 8) -> list[str]:
     return tags[:length]
 
 
-@settings(deadline=None)  # on a busy machine one example may take a second
 @given(clean_tags(), clean_tags())
 def test_both_scorers_agree_on_clean_tags_of_whole_words(gold: list[str], found: list[str]) -> None:
     assert official_f1([gold], [found], [[1] * 8]) == pytest.approx(

@@ -217,7 +217,7 @@ def studies(draw: st.DrawFn) -> tuple[Study, Entry, int]:
     return study, replace(BEST, point=point), draw(st.integers(1, 12))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(studies())
 def test_every_run_is_legal_and_differs_from_the_incumbent_in_one_setting_at_most(
     made: tuple[Study, Entry, int],
@@ -231,7 +231,7 @@ def test_every_run_is_legal_and_differs_from_the_incumbent_in_one_setting_at_mos
     assert len({(repr(run.point), run.seed) for run in runs}) == len(runs)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(studies())
 def test_a_sweep_reaches_both_ends_of_every_range(made: tuple[Study, Entry, int]) -> None:
     study, best, points = made
@@ -266,7 +266,7 @@ def test_a_path_among_the_choices_makes_no_folder_below_the_trials() -> None:
     assert not any("/" in trial_id for trial_id in ids)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(studies(), st.permutations(sorted(POINT)))
 def test_corners_are_legal_and_off_the_incumbent_in_both_settings(
     made: tuple[Study, Entry, int], names: list[str]

@@ -269,7 +269,7 @@ def test_an_option_does_not_trip_over_a_section_that_is_wrong_already(tmp_path: 
     assert "first_points" in mistake(tmp_path, "first_points: 5", **{"cross.theta": 0.1})
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), run_seed=st.integers(0, 9))
 def test_a_trial_is_configured_with_every_value_of_its_point(seed: int, run_seed: int) -> None:
     study = Study.model_validate(FULL)
