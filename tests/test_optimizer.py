@@ -76,6 +76,23 @@ def test_every_trained_weight_is_in_exactly_one_group_and_no_frozen_one() -> Non
     assert len(trained) < len(list(model.parameters()))
 
 
+@pytest.mark.parametrize("first", [3.0, -0.2, 1e-7])
+def test_a_weight_moves_as_adamw_was_published(first: float) -> None:
+    layer = nn.Linear(2, 2, bias=False)
+    nn.init.constant_(layer.weight, 1.0)
+    optimizer = build_optimizer(layer, TrainConfig(learning_rate=0.1, weight_decay=0.5))
+    weight, mean, square = 1.0, 0.0, 0.0
+
+    for step, gradient in enumerate((first, 0.0, 0.5 * first), start=1):
+        layer.weight.grad = torch.full((2, 2), gradient)
+        optimizer.step()
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        root = (square / (1 - 0.999**step)) ** 0.5
+        weight -= 0.1 * (mean / (1 - 0.9**step) / (root + 1e-8) + 0.5 * weight)
+
+    assert layer.weight.tolist() == [[pytest.approx(weight, abs=1e-6)] * 2] * 2
+
+
 def rates(config: TrainConfig, steps: int) -> list[float]:
     """Learning rate of each step, and what would follow."""
     optimizer = AdamW([nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
