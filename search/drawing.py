@@ -231,12 +231,13 @@ def cross(axes: Axes, where: float, height: float, level: Level) -> None:
 def safe_bar(axes: Axes, curve: Curve, height: float) -> None:
     """The safe values, joined where the axis has something between them.
 
-    Where the verdict is flat these are all that were tried: none is shown to be worse.
+    Where the verdict is flat a thin line goes on over all that was tried: none is shown worse.
     """
     style: dict[str, Any] = {"color": GREEN, "transform": axes.get_xaxis_transform()}
-    tried = tuple(level.value for level in curve.levels)
-    values = tried if curve.verdict == "flat" else curve.safe
-    places = [place(curve.knob, value) for value in values]
+    if curve.verdict == "flat":
+        tried = [place(curve.knob, level.value) for level in curve.levels]
+        axes.plot([tried[0], tried[-1]], [height, height], "-", linewidth=1, alpha=0.6, **style)
+    places = [place(curve.knob, value) for value in curve.safe]
     axes.plot(places, [height] * len(places), "|", ms=8, mew=2, **style)
     if not isinstance(curve.knob, Choice):
         for one, next_one in pairwise(places):
