@@ -7,8 +7,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from muse.applied import flat
 from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
-from muse.config import MuseConfig
+from muse.config import DataConfig, MuseConfig
 from muse.device import Worker
 from muse.errors import UserError
 from muse.tensors import Tensors
@@ -70,18 +71,10 @@ def take_up(run: Run, folder: Path) -> None:
 
 def about(run: Run) -> dict[str, Any]:
     """What decides how a run goes: its settings by dotted name, and the hash of its data."""
-    found: dict[str, Any] = {"data": run.tensors.key}
-    for section, fields in run.config.model_dump(mode="json").items():
-        if isinstance(fields, dict):
-            found |= {f"{section}.{field}": value for field, value in fields.items()}
-        else:
-            found[section] = fields
     # Which tweets, and how they are cut, is in the hash; where they lie does not matter.
-    return {
-        name: value
-        for name, value in found.items()
-        if not name.startswith("data.") or name == "data.inputs"
-    }
+    hashed = set(DataConfig.model_fields) - {"inputs"}
+    settings = run.config.model_dump(mode="json", exclude={"data": hashed})
+    return {"data": run.tensors.key} | flat(settings)
 
 
 def check_same(run: Run, before: dict[str, Any], file: Path) -> None:

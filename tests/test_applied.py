@@ -10,7 +10,7 @@ from torch import nn
 from muse.applied import MisappliedError, applied, difference, fingerprint, verify
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.train import Run, start_run
+from muse.train import Run, run_epoch, start_run
 
 ASKED: dict[str, dict[str, Any]] = {
     "cross": {"layers": 4, "mu": 1, "eta": 3, "theta": 0.3, "dropout": 0.25},
@@ -107,6 +107,20 @@ def test_no_exchange_where_some_was_asked_is_caught(tmp_path: Path) -> None:
         layer.exchanges = False
     with pytest.raises(MisappliedError, match=r"cross\.eta"):
         verify(run, data(config), fingerprint(data(config)))
+
+
+def test_a_state_of_other_settings_is_caught_after_it_was_taken_up(tmp_path: Path) -> None:
+    other = built(small_config(**ASKED), tmp_path)
+    run_epoch(other)
+    asked = small_config(**{**ASKED, "train": {**ASKED["train"], "learning_rate": 5e-3}})
+    run = built(asked, tmp_path)
+
+    run.restore(other.state())
+
+    with pytest.raises(
+        MisappliedError, match=r"train\.learning_rate was asked to be 0\.005, but 0\.0"
+    ):
+        verify(run, data(asked), fingerprint(data(asked)))
 
 
 def test_a_configuration_that_changed_on_its_way_is_caught(tmp_path: Path) -> None:
