@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from search.desk import Desk
 from search.fault import Fault
-from search.task import Task
+from search.task import Patience, Task
 
 LIMIT = 5.0
 """Seconds after which a wait counts as for ever."""
@@ -36,3 +37,16 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+PATIENCE = Patience(factor=3.0, first=60.0, least=5.0)
+
+
+async def started(clock: Clock) -> Desk:
+    """A desk whose only pool has two workers and a trial."""
+    desk = Desk(max_failures=1, patience=PATIENCE, clock=clock)
+    for worker in ("worker-0", "worker-1"):
+        await desk.join(0, worker)
+    await desk.put(task("a"))
+    await desk.take(0)
+    return desk

@@ -1,10 +1,12 @@
 """Stand-ins for Tune and its trials, for the tests of the keeper."""
 
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from search.entry import Entry
@@ -79,3 +81,11 @@ class Tune:
 
     def checkpoints(self) -> set[str]:
         return {folder.name for folder in (self.folder / "trials").iterdir()}
+
+
+@pytest.fixture(name="tune")
+def made_tune(tmp_path: Path) -> Iterator[Tune]:
+    """One in a new folder; a test file that imports it has it as `tune`."""
+    made = Tune(tmp_path)
+    yield made
+    made.close()

@@ -1,31 +1,18 @@
-"""A trained model as a folder, and a run's last state: whole, or not there at all."""
+"""A trained model as a folder: whole, or not there at all."""
 
 import json
-import pickle
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import torch
+from disk_story import content, no_file_above
 from small_muse import small_batch, small_config, small_muse, weights
 from transformers import PreTrainedTokenizerFast
 
 from muse import checkpoint
-from muse.checkpoint import (
-    FORMAT,
-    LAST,
-    clear_halves,
-    export,
-    load,
-    load_last,
-    read_about,
-    save_last,
-)
+from muse.checkpoint import FORMAT, clear_halves, export, load, read_about
 from muse.config import MuseConfig
-from muse.device import CPU
 from muse.encoders import build_text_model
 from muse.errors import UserError
 from muse.model import Muse
@@ -41,15 +28,6 @@ def exported(folder: Path, task: str = "mner", **parts: dict[str, Any]) -> Muse:
     model = small_muse(small_config(task, **parts)).eval()
     export(model, tokenizer(), folder)
     return model
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.mark.parametrize("task", ["mner", "msa"])
@@ -134,17 +112,6 @@ def test_an_export_replaces_the_older_one_and_leaves_nothing_beside_it(tmp_path:
 
     assert read_about(tmp_path / "best")[0].cross.theta == 0.9
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """Let every write beyond a size fail, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_no_folder(tmp_path: Path) -> None:
@@ -334,81 +301,3 @@ def test_a_best_model_whose_replacement_was_killed_is_put_back(
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
     kept = weights(load(folder)[0])
     assert all(torch.equal(kept[name], value) for name, value in before.items())
-
-
-def test_a_run_that_never_began_has_no_last_state(tmp_path: Path) -> None:
-    assert load_last(tmp_path, CPU) is None
-
-
-def test_a_state_of_another_version_is_not_gone_on_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_last(tmp_path, {"epoch": 1})
-    assert load_last(tmp_path, CPU) == {"epoch": 1}
-    monkeypatch.setattr(checkpoint, "LAST_FORMAT", checkpoint.LAST_FORMAT + 1)
-    assert load_last(tmp_path, CPU) is None
-
-
-@pytest.mark.parametrize("kept", [0, 200])
-def test_a_state_that_is_half_on_the_disk_is_not_gone_on_from(tmp_path: Path, kept: int) -> None:
-    save_last(tmp_path, {"weights": torch.ones(200)})
-    file = tmp_path / LAST
-    file.write_bytes(file.read_bytes()[:kept])
-
-    assert load_last(tmp_path, CPU) is None
-
-
-def test_the_last_state_is_the_newest(tmp_path: Path) -> None:
-    save_last(tmp_path, {"epoch": 1})
-    save_last(tmp_path, {"epoch": 2, "weights": torch.ones(2)})
-
-    state = load_last(tmp_path, CPU)
-
-    assert state is not None
-    assert state["epoch"] == 2
-    assert [path.name for path in tmp_path.iterdir()] == [LAST]
-
-
-def test_a_full_disk_leaves_the_last_state_before(tmp_path: Path) -> None:
-    save_last(tmp_path, {"epoch": 1})
-    before = content(tmp_path)
-
-    with no_file_above(10_000), pytest.raises((OSError, RuntimeError)):
-        save_last(tmp_path, {"epoch": 2, "weights": torch.ones(100_000)})
-
-    assert content(tmp_path) == before
-
-
-def test_a_kill_while_saving_leaves_the_last_state_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def half(state: dict[str, Any], stream: IO[bytes]) -> None:
-        stream.write(b"half")
-        raise KeyboardInterrupt
-
-    save_last(tmp_path, {"epoch": 1})
-    monkeypatch.setattr(checkpoint.torch, "save", half)
-
-    with pytest.raises(KeyboardInterrupt):
-        save_last(tmp_path, {"epoch": 2})
-
-    assert load_last(tmp_path, CPU) == {"epoch": 1}
-    assert [path.name for path in tmp_path.iterdir()] == [LAST]
-
-
-class Trap:
-    """What would run code if it were unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (print, ("code ran",))
-
-
-def test_reading_the_last_state_runs_no_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    torch.save({"trap": Trap()}, tmp_path / LAST)
-
-    with pytest.raises(pickle.UnpicklingError):
-        load_last(tmp_path, CPU)
-
-    assert capsys.readouterr().out == ""

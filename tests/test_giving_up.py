@@ -1,19 +1,9 @@
 """When failures end a search, and when it goes on."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from keeper_story import Tune
+from keeper_story import Tune, made_tune  # noqa: F401
 
 from search.keeper import GIVE_UP_AFTER, PATIENCE
-
-
-@pytest.fixture
-def tune(tmp_path: Path) -> Any:
-    made = Tune(tmp_path)
-    yield made
-    made.close()
 
 
 def test_failures_in_a_row_end_the_search(tune: Tune) -> None:

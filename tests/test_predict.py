@@ -1,24 +1,19 @@
 """A trained folder, a text and a picture."""
 
-import io
 import json
-import os
-import pickle
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from predict_story import exported_model, saved_picture  # noqa: F401
 
 from muse.asked import Asked
-from muse.checkpoint import FORMAT, export
+from muse.checkpoint import FORMAT
 from muse.config import MuseConfig
 from muse.corpora import read_corpus
 from muse.labelling import NO_PICTURE, ONLY_PICTURE, ONLY_TEXT, label_all
@@ -27,23 +22,6 @@ from muse.prepare import prepare
 from muse.presets import PRESETS
 from muse.train import build_model
 from muse.words import entities, joined_spans
-
-
-@pytest.fixture(params=["mner", "msa"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
-    data = {**PRESETS["tiny"]["data"], "synthetic_tweets": 16}
-    config = MuseConfig.model_validate({**PRESETS["tiny"], "task": request.param, "data": data})
-    tensors = prepare(config)
-    export(build_model(config, tensors).eval(), tensors.tokenizer, tmp_path / request.param)
-    return tmp_path / request.param
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    file = tmp_path / "picture.png"
-    Image.fromarray(np.full((40, 60, 3), 200, dtype=np.uint8)).save(file)
-    return file
 
 
 def test_a_text_and_a_picture_give_one_line_of_json(
@@ -146,22 +124,6 @@ def test_a_picture_that_nobody_looks_at_is_not_read(
     assert "notes" not in json.loads(capsys.readouterr().out)
 
 
-def test_names_that_are_no_utf8_belong_to_their_line(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "tweets.jsonl"
-    file.write_text('{"text": "here", "image": "\\ud83d.jpg"}\n{"id": "2", "text": "here"}')
-    status, lines = labelled(str(folder), str(file), capsys=capsys)
-    assert status == 1
-    assert "?.jpg" in lines[0]["error"]
-    assert "error" not in lines[1]
-    (tmp_path / "tweets").mkdir()
-    (tmp_path / "tweets" / os.fsdecode(b"caf\xe9.txt")).write_text("here")
-    out = tmp_path / "found.jsonl"
-    assert main([str(folder), str(tmp_path / "tweets"), "--output", str(out)]) == 0
-    assert json.loads(out.read_text(encoding="utf-8"))["id"] == "caf?"
-
-
 def huge_picture(side: int = 20_000) -> bytes:
     """The header of a PNG and nothing to decode: whoever tries calls it broken."""
     header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
@@ -199,93 +161,6 @@ def test_a_folder_without_a_model_is_one_line(
 ) -> None:
     assert main([str(tmp_path), "--text", "here"]) == 2
     assert "no exported model" in capsys.readouterr().err
-
-
-def labelled(*given: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
-    """The status of a command and its lines."""
-    status = main(list(given))
-    return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def test_a_folder_gives_a_line_for_each_text(
-    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tweets = tmp_path / "tweets"
-    tweets.mkdir()
-    for name in ("a", "b", "c"):
-        (tweets / f"{name}.txt").write_text("we saw Delio here", encoding="utf-8")
-    picture.rename(tweets / "b.png")
-    (tweets / "c.txt").write_bytes(b"\xff\xfe")
-    status, lines = labelled(str(folder), str(tweets), capsys=capsys)
-    assert status == 1
-    assert [line["id"] for line in lines] == ["a", "b", "c"]
-    assert lines[0]["notes"][0] == NO_PICTURE
-    assert NO_PICTURE not in lines[1].get("notes", [])
-    assert "not UTF-8" in lines[2]["error"]
-
-
-BAD_LINES = [
-    ("{", "is no JSON"),
-    ("[" * 100_000, "is no JSON"),
-    ("[1]", "has no text"),
-    ('{"text": 3}', "has no text"),
-    ('{"text": " "}', "is empty"),
-    ('{"text": []}', "has no text"),
-    ('{"text": ["here", ""]}', "has no text"),
-    ('{"text": ["here", 3]}', "has no text"),
-    ('{"text": "here", "image": 3}', "is no path"),
-    ('{"text": "here", "image": "nowhere.png"}', "no file"),
-    ('{"text": "\\ud83d"}', "half of one"),
-    ('{"id": null, "txt": "here"}', "has no text"),
-    ('{"id": 7, "txt": "here"}', "has no text"),
-]
-
-
-def test_an_error_belongs_to_its_line(
-    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good = json.dumps({"id": 7, "text": "we saw Delio here", "image": picture.name})
-    file = tmp_path / "tweets.jsonl"
-    rows = [line for bad, _ in BAD_LINES for line in (bad, good)]
-    file.write_bytes("\n".join(rows).encode() + b'\n\n{"text": "\xff"}')
-    status, lines = labelled(str(folder), str(file), "--batch-size", "3", capsys=capsys)
-    assert status == 1
-    assert len(lines) == 2 * len(BAD_LINES) + 1
-    for (_, said), line in zip(BAD_LINES, lines[:-1:2], strict=True):
-        assert said in line["error"]
-    for line in lines[1:-1:2]:
-        assert line["id"] == "7"
-        assert "error" not in line
-    assert lines[0]["id"] == "line 1"
-    assert lines[-3]["id"] == "7"  # known, whatever else is wrong
-    assert lines[-5]["id"] == f"line {len(rows) - 3}"
-    assert lines[-1]["id"] == f"line {len(rows) + 2}"
-    assert "is no JSON" in lines[-1]["error"]
-
-
-def test_a_batch_finds_what_each_tweet_alone_does(
-    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    texts = ["we saw Delio here", "Monen", "the Kimio and Barby again " * 3]
-    file = tmp_path / "tweets.jsonl"
-    file.write_text("\n".join(json.dumps({"text": t, "image": picture.name}) for t in texts))
-    _, together = labelled(str(folder), str(file), capsys=capsys)
-    for text, line in zip(texts, together, strict=True):
-        _, (alone,) = labelled(str(folder), "--text", text, "--image", str(picture), capsys=capsys)
-        if folder.name == "mner":
-            assert line["entities"] == alone["entities"]
-        else:
-            assert line["probabilities"] == pytest.approx(alone["probabilities"], abs=2e-4)
-
-
-def test_lines_come_from_standard_input_and_go_into_a_file(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stdin = SimpleNamespace(buffer=io.BytesIO(b'{"text": "here"}\n' * 5))
-    monkeypatch.setattr(sys, "stdin", stdin)
-    out = tmp_path / "found.jsonl"
-    assert main([str(folder), "-", "--output", str(out)]) == 0
-    assert len(out.read_text().splitlines()) == 5
 
 
 @pytest.mark.parametrize(
@@ -335,34 +210,6 @@ def test_ctrl_c_is_one_line(
     assert capsys.readouterr().err == "\ninterrupted; the lines so far are whole\n"
 
 
-@pytest.mark.slow
-def test_nothing_is_said_where_nobody_reads_at_all(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # the output waits for the end
-    words = [sys.executable, "-m", "muse.predict", str(folder), "--text", "here"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait() == 141
-
-
-@pytest.mark.slow
-def test_nothing_is_said_where_nobody_reads_on(folder: Path, tmp_path: Path) -> None:
-    file = tmp_path / "tweets.jsonl"
-    file.write_text('{"text": "here"}\n' * 2_000)
-    words = [sys.executable, "-m", "muse.predict", str(folder), str(file), "--batch-size", "1"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline().startswith(b'{"id": "line 1"')
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait() == 141
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -379,62 +226,3 @@ def test_a_model_of_another_version_is_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
-
-
-class Harm:
-    """Leaves a mark where it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.mark,)
-
-
-class Watch:
-    """Notes every class that a pickle names; Python keeps such a hook to its end."""
-
-    def __init__(self) -> None:
-        self.on, self.pickled = False, False
-        sys.addaudithook(self)
-
-    def __call__(self, event: str, _: Any) -> None:
-        self.pickled |= self.on and event == "pickle.find_class"
-
-
-WATCH = Watch()
-
-
-@pytest.mark.parametrize("strange", [False, True])
-def test_nothing_in_a_model_is_run(
-    folder: Path, strange: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Code and pickles lie beside the weights, and every file that may name code does."""
-    mark = tmp_path / "mark"
-    code = f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Evil: ...\n"
-    for name in ("evil.py", "__init__.py", "setup.py"):
-        (folder / name).write_text(code)
-    for name in ("pytorch_model.bin", "model.pt", "last.pt", "tokenizer.pkl"):
-        (folder / name).write_bytes(pickle.dumps(Harm(mark)))
-    for name in ("text.json", "tokenizer_config.json"):
-        told = json.loads((folder / name).read_text())
-        parts = ("AutoConfig", "AutoModel", "AutoTokenizer")
-        told["auto_map"] = dict.fromkeys(parts, "evil.Evil")
-        if strange and name == "text.json":
-            told["model_type"] = "evil"
-        (folder / name).write_text(json.dumps(told))
-    WATCH.on, WATCH.pickled = True, False
-    status = main([str(folder), "--text", "we saw Delio here"])
-    WATCH.on = False
-    assert not mark.exists()
-    assert not WATCH.pickled
-    assert status == (2 if strange else 0)
-    assert capsys.readouterr().err.count("\n") == int(strange)
-
-
-def test_the_watch_sees_a_pickle(tmp_path: Path) -> None:
-    WATCH.on = True
-    pickle.loads(pickle.dumps(Harm(tmp_path / "mark")))
-    WATCH.on = False
-    assert WATCH.pickled
-    assert (tmp_path / "mark").exists()
