@@ -147,7 +147,7 @@ class Board:
 
 
 def margin(curve: Curve) -> list[str]:
-    """Tags of a curve's mean and of the ends of its interval."""
+    """Tags of a curve's mean and of the ends of the interval of its difference."""
     return [f"{short(curve.name)}/{part}" for part in ("mean", "low", "high")]
 
 
@@ -170,9 +170,8 @@ def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
     for place, level in enumerate(curve.levels):
         if level.mean is None:
             continue
-        low = level.mean if level.low is None else level.low
-        high = level.mean if level.high is None else level.high
-        for name, height in zip(margin(curve), (level.mean, low, high), strict=True):
+        ends = curve.beside(level) or (level.mean, level.mean)
+        for name, height in zip(margin(curve), (level.mean, *ends), strict=True):
             writer.add_scalar(name, height, step(curve, place))
     key = short(curve.name)
     writer.add_figure(f"curves/{key}", draw_curve(curve, findings), close=False)

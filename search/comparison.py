@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from search.drawing import BLUE, GREEN, GREY, ORANGE, RED, legend
+from search.colours import BLUE, GREEN, GREY, ORANGE, RED
+from search.drawing import legend
 from search.findings import Curve, Findings, Importance, Interaction, Verdict
 from search.scales import LEAST_SPAN
 from search.space import ETA, MU, Value

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
+from search.colours import BLUE, GREY, ORANGE, RED
 from search.contrast import Contrast, Estimate, Variant, mean_score
 from search.costs import PhaseCost
-from search.drawing import BLUE, GREY, ORANGE, RED, legend
+from search.drawing import legend
 from search.report import environment, picture, write_text
 from search.tables import Rows, atomically, costs, escaped, markdown, told, write_rows
 from search.view import settings

@@ -1,12 +1,11 @@
 """Pictures of the curves: one by one, and all beside one another.
 
 Every picture shows all runs, the mean, its doubt, the noise floor and the failures, so that nobody
-has to take a line on trust. Colours are Okabe and Ito's, which all eyes can tell apart.
+has to take a line on trust.
 """
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from textwrap import wrap
 from typing import Any
 
@@ -15,16 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.markers import CARETDOWN, CARETUP
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from search.findings import Curve, Findings, Level
+from search.colours import BLUE, GREY, ORANGE, RED
+from search.findings import Curve, Findings
+from search.foot import FOOT, foot, rows_of
 from search.scales import heights, is_log, place, scale
 from search.space import Choice
 from search.verdict import are_alike
 from search.wording import NO_SCORE, ONE_SEED, few_seeds, meaning, metric_name, title
-
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "0.45"
-
-FOOT = 0.2
-"""Share of a picture's height below the scores: number of runs, failures, safe range."""
 
 LINE = 95
 """Letters that fit above a picture."""
@@ -147,101 +143,58 @@ def landmarks(axes: Axes, curve: Curve, findings: Findings, span: tuple[float, f
 
 
 def scores(axes: Axes, curve: Curve, findings: Findings) -> None:
-    """Every run as a dot, the means as a line, their intervals as bars."""
-    scored = [(place(curve.knob, r.value), r.metric) for r in curve.runs if r.metric is not None]
-    dots: dict[str, Any] = {"color": "black", "alpha": 0.35, "ms": 4, "mew": 0, "zorder": 3}
-    if scored:
-        axes.plot(*zip(*scored, strict=True), "o", label="one run", **dots)
+    """Every run as a dot, those of one seed joined, and the means as a line."""
     known = [level for level in curve.levels if level.mean is not None]
     if not known:
         axes.text(0.5, 0.35, NO_SCORE, transform=axes.transAxes, ha="center", color=GREY)
         return
     line = "" if isinstance(curve.knob, Choice) else "-"
     places = [place(curve.knob, level.value) for level in curve.levels]
-    means = [math.nan if level.mean is None else level.mean for level in curve.levels]
+    dots: dict[str, Any] = {"color": "black", "alpha": 0.35, "ms": 4, "mew": 0, "linewidth": 0.6}
+    for seed in dict.fromkeys(run.seed for run in curve.runs):
+        found = {run.value: run.metric for run in curve.runs if run.seed == seed}
+        scored = [gap(found.get(level.value)) for level in curve.levels]
+        axes.plot(places, scored, f"o{line}", label="runs of one seed", zorder=3, **dots)
+    means = [gap(level.mean) for level in curve.levels]
     mark: dict[str, Any] = {"marker": "o", "ms": 5, "color": BLUE, "zorder": 4}
     axes.plot(places, means, linestyle=line, label="mean", **mark)
     if few_seeds(findings):
         axes.plot([], [], " ", label=ONE_SEED)
 
 
+def gap(score: float | None) -> float:
+    """A height, or a gap in a line."""
+    return math.nan if score is None else score
+
+
+BARS: dict[str, Any] = {"color": BLUE, "clip_on": False, "solid_capstyle": "butt"}
+
+
 def intervals(axes: Axes, curve: Curve, span: tuple[float, float]) -> None:
-    """A bar at each mean that has a 95 % interval; an arrow where it leaves the picture."""
-    bar: dict[str, Any] = {"color": BLUE, "linewidth": 1.2, "alpha": 0.8, "clip_on": False}
-    label = "95 % interval of the mean"
-    for level in curve.levels:
-        if level.low is None or level.high is None:
-            continue
-        where = place(curve.knob, level.value)
-        ends = [max(level.low, span[0]), min(level.high, span[1])]
-        axes.plot([where, where], ends, label=label, **bar)
-        label = "_"  # one line in the legend is enough
-        caps = [
-            "_" if level.low >= span[0] else CARETDOWN,
-            "_" if level.high <= span[1] else CARETUP,
-        ]
-        for end, cap in zip(ends, caps, strict=True):
-            axes.plot([where], [end], marker=cap, ms=6, **bar)
+    """At each value how it differs from the incumbent, in bold, and how far its mean can be told.
 
-
-def rows_of(curves: Sequence[Curve]) -> tuple[str, ...]:
-    """What stands below the scores: runs with a score, failures if there are any, safe range."""
-    failed = any(level.failed for curve in curves for level in curve.levels)
-    return ("n", "failed", "safe") if failed else ("n", "safe")
-
-
-def foot(axes: Axes, curve: Curve, rows: Sequence[str]) -> None:
-    """The rows below the scores."""
-    steps = {row: FOOT * (1 - (k + 0.5) / len(rows)) for k, row in enumerate(rows)}
-    counts(axes, curve, steps["n"])
-    for level in curve.levels:
-        if level.failed:
-            cross(axes, place(curve.knob, level.value), steps["failed"], level)
-    safe_bar(axes, curve, steps["safe"])
-    colours = {"n": GREY, "failed": RED, "safe": GREEN}
-    own = axes.get_subplotspec()
-    for row, height in steps.items() if own is None or own.is_first_col() else ():
-        side: dict[str, Any] = {"ha": "right", "va": "center", "size": 8, "color": colours[row]}
-        axes.text(-0.015, height, row, transform=axes.transAxes, **side)
-
-
-def counts(axes: Axes, curve: Curve, height: float) -> None:
-    """How many runs have a score, once for neighbours too close to be told apart."""
-    last, told = -1.0, -1
-    for level in curve.levels:
-        where = place(curve.knob, level.value)
-        inside = axes.transAxes.inverted().transform(axes.transData.transform((where, 0)))[0]
-        count = len(level.scores)
-        if inside - last > 0.04 or count != told:
-            small: dict[str, Any] = {"ha": "center", "va": "center", "size": 7, "color": GREY}
-            axes.text(where, height, str(count), transform=axes.get_xaxis_transform(), **small)
-            last, told = inside, count
-
-
-def cross(axes: Axes, where: float, height: float, level: Level) -> None:
-    """Runs that failed at a value; their number where it is more than one."""
-    mark: dict[str, Any] = {"color": RED, "ms": 6, "mew": 1.6, "clip_on": False}
-    across = axes.get_xaxis_transform()
-    axes.plot([where], [height], "x", transform=across, **mark)
-    if level.failed > 1:
-        beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 7}
-        axes.annotate(str(level.failed), (where, height), (5, 0), across, color=RED, **beside)
-
-
-def safe_bar(axes: Axes, curve: Curve, height: float) -> None:
-    """The safe values, joined where the axis has something between them.
-
-    Where the verdict is flat a thin line goes on over all that was tried: none is shown worse.
+    With few seeds the second says little, for it covers what a seed does to all values alike.
     """
-    style: dict[str, Any] = {"color": GREEN, "transform": axes.get_xaxis_transform()}
-    if curve.verdict == "flat":
-        tried = [place(curve.knob, level.value) for level in curve.levels]
-        axes.plot([tried[0], tried[-1]], [height, height], "-", linewidth=1, alpha=0.6, **style)
-    places = [place(curve.knob, value) for value in curve.safe]
-    axes.plot(places, [height] * len(places), "|", ms=8, mew=2, **style)
-    if not isinstance(curve.knob, Choice):
-        for one, next_one in pairwise(places):
-            axes.plot([one, next_one], [height, height], "-", linewidth=4, alpha=0.6, **style)
+    for level in curve.levels:
+        where = place(curve.knob, level.value)
+        if level.low is not None and level.high is not None:
+            pale: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.35, "label": "95 % interval: mean"}
+            interval(axes, where, (level.low, level.high), span, **BARS, **pale)
+        if (ends := curve.beside(level)) is not None:
+            bold = {"linewidth": 2.2, "alpha": 0.8, "label": "95 % interval: difference"}
+            interval(axes, where, ends, span, **BARS, **bold)
+
+
+def interval(
+    axes: Axes, where: float, ends: tuple[float, float], span: tuple[float, float], **bar: Any
+) -> None:
+    """A bar between two ends; an arrow where it leaves the picture."""
+    low, high = ends
+    caps = "_" if low >= span[0] else CARETDOWN, "_" if high <= span[1] else CARETUP
+    shown = [min(max(end, span[0]), span[1]) for end in ends]
+    axes.plot([where, where], shown, **bar)
+    for end, cap in zip(shown, caps, strict=True):
+        axes.plot([where], [end], marker=cap, ms=6, **{**bar, "label": "_"})
 
 
 def legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:

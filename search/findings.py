@@ -98,6 +98,21 @@ class Curve:
         scored = [(v.mean, v.value == self.incumbent, v) for v in self.levels if v.mean is not None]
         return max(scored, key=itemgetter(0, 1))[2] if scored else None
 
+    def beside(self, level: Level) -> tuple[float, float] | None:
+        """The interval of a value's difference, laid on the incumbent's mean; None: there is none.
+
+        What a curve is about: seeds that move all values alike make the means uncertain, and not
+        their differences (Baguley 2012, "Calculating and graphing within-subject confidence
+        intervals").
+        """
+        own = next((v.mean for v in self.levels if v.value == self.incumbent), None)
+        if self.inert or own is None:
+            return None
+        if level.difference_low is None or level.difference_high is None:
+            return None
+        # Scores lie between 0 and 1.
+        return max(0.0, own + level.difference_low), min(1.0, own + level.difference_high)
+
 
 @dataclass(frozen=True)
 class Importance:

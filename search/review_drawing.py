@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from muse.corpora.tweet import SENTIMENTS
 from muse.look import LayerSight, TweetSight
 from muse.words import entities, joined_spans
-from search.drawing import GREY, ORANGE
+from search.colours import GREY, ORANGE
 
 PLAIN: dict[str, Any] = {"parse_math": False}
 """A tweet's dollars are no formula."""

@@ -69,7 +69,7 @@ def power(value: float) -> str:
 
 
 def heights(curves: Sequence[Curve], findings: Findings) -> tuple[float, float]:
-    """The scores to show: all runs and the noise floor, intervals where they are not too long.
+    """The scores to show: all runs and the noise floor, differences where they are not too long.
 
     With two seeds an interval may be ten times as long as the runs lie apart; it then leaves the
     picture, and the runs stay readable.
@@ -79,9 +79,9 @@ def heights(curves: Sequence[Curve], findings: Findings) -> tuple[float, float]:
     low = min([*found, findings.mean - 2 * noise])
     high = max([*found, findings.mean + 2 * noise])
     reach = max(high - low, LEAST_SPAN) / 2
-    levels = [level for curve in curves for level in curve.levels]
-    low = max(low - reach, min([low, *(v.low for v in levels if v.low is not None)]))
-    high = min(high + reach, max([high, *(v.high for v in levels if v.high is not None)]))
+    bars = [bar for curve in curves for level in curve.levels if (bar := curve.beside(level))]
+    low = max(low - reach, min([low, *(bar[0] for bar in bars)]))
+    high = min(high + reach, max([high, *(bar[1] for bar in bars)]))
     if low - (high - low) / 4 <= findings.baseline < low:
         low = findings.baseline
     margin = max(0.06 * (high - low), (LEAST_SPAN - (high - low)) / 2)

@@ -58,21 +58,19 @@ def run(value: Value, seed: int, metric: float | None, trial_id: str = "s-0004")
 
 
 def level(value: Value, runs: Sequence[Run], centre: dict[int, float], survives: bool) -> Level:
-    """A level as Student's t sees it."""
+    """A level as Student's t sees it, compared with a centre where there is one."""
     here = {r.seed: r.metric for r in runs if r.value == value and r.metric is not None}
     failed = sum(r.value == value and r.metric is None for r in runs)
     scores = tuple(here.values())
-    low = high = difference = half = p = None
+    low = high = difference = p = None
+    ends: tuple[float | None, float | None] = (None, None)
     if len(scores) > 1:
         wide = float(t.ppf(0.975, len(scores) - 1)) * stdev(scores) / len(scores) ** 0.5
         low, high = mean(scores) - wide, mean(scores) + wide
-        gaps = [score - centre[seed] for seed, score in here.items()]
-        difference, half = mean(gaps), wide
-        p = 0.0004 if survives else 0.31
-    if difference is None or half is None:
-        ends: tuple[float | None, float | None] = (None, None)
-    else:
-        ends = (difference - half, difference + half)
+        if centre:
+            difference = mean(score - centre[seed] for seed, score in here.items())
+            ends = difference - wide, difference + wide
+            p = 0.0004 if survives else 0.31
     found = mean(scores) if scores else None
     return Level(value, scores, failed, found, low, high, difference, *ends, p, survives=survives)
 
@@ -93,7 +91,8 @@ def build_curve(  # noqa: PLR0913, PLR0917
     for value in values:
         scores = [r.metric for r in runs if r.value == value and r.metric is not None]
         far = bool(scores) and abs(mean(scores) - base) > 3 * NOISE and verdict != "flat"
-        levels.append(level(value, runs, centre, far and value != incumbent))
+        other = value != incumbent
+        levels.append(level(value, runs, centre if other else {}, far and other))
     means = [found.mean for found in levels if found.mean is not None]
     own = {
         "effect": max(means) - min(means) if means else None,

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from search.board import Board
 from search.entry import Entry
-from search.space import Choice, Range, Space, Whole
+from search.space import Choice, Range, Space, Whole, short
 
 POINT = {"cross.theta": 0.25, "cross.mu": 1, "train.precision": "auto"}
 SPACE: Space = {
@@ -198,13 +198,20 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> EventAccumulator:
     return read(folder / "sensitivity")
 
 
-def test_a_curve_is_its_means_and_intervals(curves: EventAccumulator) -> None:
+def test_a_curve_is_its_means_and_the_intervals_of_their_differences(
+    curves: EventAccumulator,
+) -> None:
     eta, alpha = curve_of("cross.eta"), curve_of("loss.alpha", "flat")
-    for tag in ("mean", "low", "high"):
-        expected = [(v.value, pytest.approx(getattr(v, tag))) for v in eta.levels]
-        assert points(curves, f"eta/{tag}") == expected  # a whole number is a step
-        expected = [(n, pytest.approx(getattr(v, tag))) for n, v in enumerate(alpha.levels)]
-        assert points(curves, f"alpha/{tag}") == expected
+    steps = [level.value for level in eta.levels], range(len(alpha.levels))  # whole: a step itself
+    for curve, places in zip((eta, alpha), steps, strict=True):
+        own = next(level.mean or 0.0 for level in curve.levels if level.value == curve.incumbent)
+        for tag, field in {"low": "difference_low", "high": "difference_high"}.items():
+            ends = [own + (getattr(level, field) or 0.0) for level in curve.levels]
+            expected = [(at, pytest.approx(end)) for at, end in zip(places, ends, strict=True)]
+            assert points(curves, f"{short(curve.name)}/{tag}") == expected
+        means = [pytest.approx(level.mean) for level in curve.levels]
+        expected = list(zip(places, means, strict=True))
+        assert points(curves, f"{short(curve.name)}/mean") == expected
 
 
 def test_pictures_and_curves_share_no_tag(curves: EventAccumulator) -> None:

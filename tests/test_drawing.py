@@ -4,10 +4,12 @@ from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from sample_findings import (
     ALARM,
+    SEEDS,
     build_curve,
     choice_curve,
     curve_of,
@@ -17,7 +19,8 @@ from sample_findings import (
     run,
 )
 
-from search.drawing import GREEN, draw_curve, draw_overview
+from search.colours import GREEN
+from search.drawing import draw_curve, draw_overview
 from search.findings import Curve
 from search.scales import LEAST_SPAN, heights
 from search.space import Range, Whole
@@ -46,12 +49,61 @@ def curve(values: list[Any], metrics: list[float | None], knob: Any, incumbent: 
     return build_curve("loss.beta", knob, incumbent, values, runs, "unjudged")
 
 
-def test_every_run_is_a_dot_and_every_mean_is_on_the_line() -> None:
+def test_every_run_is_a_dot_those_of_a_seed_are_joined_and_every_mean_is_on_the_line() -> None:
     theta = curve_of("cross.theta")
-    drawn = lines(rendered(draw_curve(theta, FINDINGS)))
-    assert list(drawn["one run"].get_ydata()) == [r.metric for r in theta.runs]
+    axes = rendered(draw_curve(theta, FINDINGS))
+    seeds = [list(x.get_ydata()) for x in axes.get_lines() if x.get_label() == "runs of one seed"]
+    assert seeds == [[r.metric for r in theta.runs if r.seed == seed] for seed in SEEDS]
+    drawn = lines(axes)
     assert list(drawn["mean"].get_xdata()) == [level.value for level in theta.levels]
     assert list(drawn["mean"].get_ydata()) == [level.mean for level in theta.levels]
+
+
+def test_a_run_that_failed_is_a_gap_in_its_seeds_line() -> None:
+    alpha = curve_of("loss.alpha", "flat")  # seed 2 failed at the highest value
+    axes = rendered(draw_curve(alpha, FINDINGS))
+    last = [x.get_ydata()[-1] for x in axes.get_lines() if x.get_label() == "runs of one seed"]
+    assert np.isnan(last).tolist() == [False, False, True]
+
+
+def bars(axes: Any, label: str) -> dict[float, list[float]]:
+    """Ends of the intervals of one kind, by value."""
+    drawn = [line for line in axes.get_lines() if line.get_label() == f"95 % interval: {label}"]
+    return {float(line.get_xdata()[0]): list(line.get_ydata()) for line in drawn}
+
+
+def test_a_bold_bar_at_each_other_value_is_the_incumbents_mean_and_the_difference() -> None:
+    theta = curve_of("cross.theta")
+    axes = rendered(draw_curve(theta, FINDINGS))
+    own = next(level.mean for level in theta.levels if level.value == theta.incumbent)
+    assert own is not None
+    others = [level for level in theta.levels if level.value != theta.incumbent]
+    drawn = bars(axes, "difference")
+    assert list(drawn) == [level.value for level in others]
+    for level in others:
+        ends = level.difference_low or 0.0, level.difference_high or 0.0
+        assert drawn[float(level.value)] == pytest.approx([own + end for end in ends])
+    assert list(bars(axes, "mean")) == [level.value for level in theta.levels]
+
+
+def test_of_an_inert_setting_no_difference_is_doubted() -> None:
+    inert = replace(curve_of("cross.theta", "unjudged"), inert=True)
+    assert bars(rendered(draw_curve(inert, FINDINGS)), "difference") == {}
+
+
+def test_a_difference_to_a_score_below_0_or_above_1_ends_there() -> None:
+    theta = curve_of("cross.theta")
+    wide = replace(theta.levels[0], difference_low=-1.0, difference_high=1.0)
+    assert theta.beside(wide) == (0.0, 1.0)
+
+
+def test_all_of_the_legend_is_inside_the_picture() -> None:
+    beta = curve_of("loss.beta", "cliff")  # beside the trivial baseline: every mark there is
+    figure = draw_curve(beta, findings(noise=0.00123, baseline=0.2345))
+    rendered(figure)
+    shown = figure.legends[0].get_window_extent()
+    assert len(figure.legends[0].get_texts()) == 7
+    assert figure.bbox.x0 <= shown.x0 < shown.x1 <= figure.bbox.x1
 
 
 def test_the_verdict_the_axis_and_the_score_are_named() -> None:
@@ -97,7 +149,7 @@ def test_one_seed_has_no_interval_and_says_so() -> None:
     found = one_seed()
     figure = draw_curve(found.curves[0], found)
     axes = rendered(figure)
-    assert not any("interval of" in label for label in lines(axes))
+    assert not any("interval: " in label for label in lines(axes))
     assert any("one seed: no interval" in text for text in words(axes))
 
 
@@ -143,11 +195,12 @@ def test_noise_does_not_fill_the_picture() -> None:
     assert high - low >= LEAST_SPAN
 
 
-def test_a_long_interval_leaves_the_picture_and_the_runs_stay_readable() -> None:
+@pytest.mark.parametrize(("low", "high"), [("low", "high"), ("difference_low", "difference_high")])
+def test_a_long_interval_leaves_the_picture_and_the_runs_stay_readable(low: str, high: str) -> None:
     theta = curve_of("cross.theta")
-    wide = replace(theta.levels[0], low=-5.0, high=5.0)
-    low, high = heights([replace(theta, levels=(wide, *theta.levels[1:]))], FINDINGS)
-    assert high - low < 0.3
+    wide = replace(theta.levels[0], **{low: -5.0, high: 5.0})
+    bottom, top = heights([replace(theta, levels=(wide, *theta.levels[1:]))], FINDINGS)
+    assert top - bottom < 0.3
     rendered(draw_curve(replace(theta, levels=(wide, *theta.levels[1:])), FINDINGS))
 
 
