@@ -186,7 +186,7 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
     with importing():
-        from search import preview, start  # noqa: PLC0415
+        from search import folder, preview, start  # noqa: PLC0415
 
     way = start.Way(
         address=options.address,
@@ -202,6 +202,8 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
         print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
         _, tensors = start.begin(study, root, way)
         print(preview.preview(study, tensors))
+        if why := folder.taken(root):
+            print(why)
         return 0
     ending.study = root
     if options.resume:

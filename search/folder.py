@@ -126,13 +126,8 @@ def new_folder(
     Raises:
         UserError: a study of this name stands there already.
     """
-    if (root / ".finished").exists():
-        raise UserError(f"{root}: a finished study stands here; give another --name.")
-    if (root / "study.yaml").exists():
-        raise UserError(f"{root}: an interrupted study stands here; --resume it or give a --name.")
-    begun = {".lock", ABOUT_NEW}  # all that a kill at the very start leaves
-    if root.is_dir() and {file.name for file in root.iterdir()} - begun:
-        raise UserError(f"{root}: holds files that are no study; give another --name.")
+    if why := taken(root):
+        raise UserError(why)
     kept = {"study": f"{study.name}-{uuid4().hex[:12]}"}  # two studies may bear one name
     if places.ledger:
         kept["url"] = read_url(places.ledger).render_as_string()
@@ -147,6 +142,18 @@ def new_folder(
     }
     write_about(root, about)
     return place
+
+
+def taken(root: Path) -> str:
+    """Why no new study can begin in a folder; nothing where one can."""
+    if (root / ".finished").exists():
+        return f"{root}: a finished study stands here; give another --name."
+    if (root / "study.yaml").exists():
+        return f"{root}: an interrupted study stands here; --resume it or give a --name."
+    begun = {".lock", ABOUT_NEW}  # all that a kill at the very start leaves
+    if root.is_dir() and {file.name for file in root.iterdir()} - begun:
+        return f"{root}: holds files that are no study; give another --name."
+    return ""
 
 
 def check_owner(root: Path, *more: Path) -> None:

@@ -13,7 +13,7 @@ from search.best import read_best
 from search.board import VIEW
 from search.changes import changes, check_comparable, history
 from search.entry import Word
-from search.folder import Places, StudyFolder, check_owner, new_folder, old_folder
+from search.folder import Places, StudyFolder, check_owner, new_folder, old_folder, taken
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.phases import run_phases
@@ -67,6 +67,8 @@ def fresh(study: Study, root: Path, way: Way) -> None:
     Raises:
         UserError: a study stands there already, or something it needs cannot be had.
     """
+    if why := taken(root):  # before the corpus is read, which may take long
+        raise UserError(why)
     priors, tensors = begin(study, root, way)
     if way.agree is not None and not agreed(study, tensors, way.agree):
         raise UserError("not started")

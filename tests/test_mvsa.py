@@ -45,10 +45,18 @@ def test_blanks_around_a_comma_do_not_matter_and_its_lack_is_named(tmp_path: Pat
     assert (tweet.id, tweet.target) == ("1", "positive")
 
 
-def test_a_missing_text_is_named(tmp_path: Path) -> None:
-    config = sentiment_corpus(tmp_path, train="guid,tag\n77,positive\n")
+def test_a_missing_text_is_named_with_the_line_that_wants_it(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train="guid,tag\n1,positive\n77,positive\n")
 
-    assert str(tmp_path / "data" / "77.txt") in error_of(config, "msa")
+    said = f"train.txt, line 3: tweet '77' has no text; it would be {tmp_path / 'data' / '77.txt'}"
+    assert said in error_of(config, "msa")
+
+
+def test_a_missing_text_of_an_annotation_is_named_with_its_line(tmp_path: Path) -> None:
+    config = annotated_corpus(tmp_path, ["1\tneutral,neutral", "2\tneutral,neutral"])
+    (tmp_path / "data" / "2.txt").unlink()
+
+    assert "labelResultAll.txt, line 3: tweet '2' has no text" in error_of(config, "msa")
 
 
 def test_a_text_that_is_not_utf8_is_named_with_the_byte(tmp_path: Path) -> None:

@@ -326,6 +326,24 @@ def test_a_dry_run_tells_what_is_read_and_that_no_picture_was_found(
     assert "no picture was found" not in capsys.readouterr().out
 
 
+def test_a_study_that_stands_already_is_told_before_the_corpus_is_read(commands: Commands) -> None:
+    lost = ["--set", "data.name=twitter2015", "--data", str(commands.folder / "nowhere")]
+    assert "an interrupted study stands here" in commands.run(str(commands.file), *lost)
+
+
+def test_a_dry_run_tells_that_a_study_of_its_name_stands_already(
+    commands: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(commands.file), "--dry-run", "--output", str(commands.folder / "results")]
+    assert main([*given, "--name", "mine"]) == 0
+    *_, price, last = capsys.readouterr().out.splitlines()
+    assert "one after the other" in price
+    assert (
+        last
+        == f"{commands.root()}: an interrupted study stands here; --resume it or give a --name."
+    )
+
+
 def test_a_comparison_starts_without_a_search_and_previews_its_runs(
     commands: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,11 +54,13 @@ def read_mvsa(config: DataConfig) -> Corpus:
 def read_tweet(root: Path, row: Tagged, pictures: dict[str, Path]) -> Tweet:
     """The whole text of one tweet, with its picture and class."""
     guid, sentiment = row
-    file = root / "data" / f"{guid}.txt"
-    if not file.is_file():
-        raise UserError(f"{file}: is not there, but tweet {guid} stands in the lists of {root}.")
-    text = read_utf8(file).strip()
+    text = read_utf8(text_file(root, guid)).strip()
     return Tweet(guid, (text,), pictures.get(guid), sentiment)
+
+
+def text_file(root: Path, guid: str) -> Path:
+    """Where a tweet's text lies."""
+    return root / "data" / f"{guid}.txt"
 
 
 def read_given_splits(root: Path) -> dict[SplitName, list[Tagged]]:
@@ -77,7 +79,7 @@ def read_tags(path: Path) -> list[Tagged]:
         if not guid or "," in tag:
             raise UserError(f"{path}, line {number}: '{line}'; a row is an id, a comma, a tag.")
         check_sentiments(path, number, [tag])
-        check_new(path, number, guid, lines)
+        check_tweet(path, number, guid, lines)
         rows.append((guid, tag))
     return rows
 
@@ -103,13 +105,13 @@ def read_annotations(path: Path) -> list[Tagged]:
             raise UserError(f"{path}, line {number}: a vote is missing; each is text,image.")
         sentiment = merge(majority(of_text), majority(of_image))
         if sentiment is not None:
-            check_new(path, number, guid, lines)
+            check_tweet(path, number, guid, lines)
             rows.append((guid, sentiment))
     return rows
 
 
-def check_new(path: Path, number: int, guid: str, lines: dict[str, int]) -> None:
-    """Refuse a tweet that stands in a list twice: it would count twice, in two splits perhaps.
+def check_tweet(path: Path, number: int, guid: str, lines: dict[str, int]) -> None:
+    """Refuse a tweet without a text, or that stands in a list twice and so would count twice.
 
     Args:
         path: the list.
@@ -122,6 +124,8 @@ def check_new(path: Path, number: int, guid: str, lines: dict[str, int]) -> None
             f"{path}, line {number}: tweet '{guid}' stands in line {lines[guid]} already; keep one."
         )
     lines[guid] = number
+    if not (file := text_file(path.parent, guid)).is_file():
+        raise UserError(f"{path}, line {number}: tweet '{guid}' has no text; it would be {file}.")
 
 
 def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
