@@ -186,7 +186,7 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
     be_quiet()
     # Imported only now: a mistake in the study is told at once, not after torch and Ray.
     with importing():
-        from search import folder, preview, start  # noqa: PLC0415
+        from search import resume, start  # noqa: PLC0415
 
     way = start.Way(
         address=options.address,
@@ -199,17 +199,24 @@ def command(options: argparse.Namespace, ending: Ending) -> int:
     )
     root = options.output / study.name
     if options.dry_run:
-        print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
-        _, tensors = start.begin(study, root, way)
-        print(preview.preview(study, tensors))
-        if why := folder.taken(root):
-            print(why)
-        return 0
+        return dry_run(study, root, way)
     ending.study = root
     if options.resume:
-        start.resume(root, partial(asked_for, options.experiment, given), way)
+        resume.resume(root, partial(asked_for, options.experiment, given), way)
     else:
         start.fresh(study, root, way)
+    return 0
+
+
+def dry_run(study: Study, root: Path, way: Any) -> int:
+    """Print a checked study, what it reads and may cost, and whether its folder is free."""
+    from search import folder, preview, start  # noqa: PLC0415
+
+    print(yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False))
+    _, tensors = start.begin(study, root, way)
+    print(preview.preview(study, tensors))
+    if why := folder.taken(root):
+        print(why)
     return 0
 
 

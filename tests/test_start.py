@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from search import start
+from search import resume, start
 from search.cli import main
 from search.ledger import Ledger
 from search.schema import sqlite_file
@@ -79,7 +79,8 @@ def commands(
     """A study that was begun and interrupted."""
     monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
     made = Commands(tmp_path, capsys)
-    monkeypatch.setattr(start, "go", made.go)
+    for module in (start, resume):
+        monkeypatch.setattr(module, "go", made.go)
     assert made.run(str(made.file)) == ""
     return made
 
@@ -283,7 +284,7 @@ def test_a_strangers_study_is_not_learnt_from(
 def test_a_resume_does_not_look_for_its_checkpoints_elsewhere(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start, "bring_back", lambda *_: None)
+    monkeypatch.setattr(resume, "bring_back", lambda *_: None)
     error = commands.run("--resume", "--storage", "s3://bucket/muse")
     assert "this study is kept in its folder alone; leave --storage as it was" in error
 

@@ -1,0 +1,44 @@
+"""What a study says at its end: the best settings, the files, and what to type next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from muse.evaluate import trivial_score
+from search.best import read_best
+from search.board import VIEW
+from search.view import clock, settings, several
+from search.work import Work
+
+
+def tell(work: Work) -> None:
+    """The best settings, the files, and what to type next."""
+    study, root, view = work.study, work.place.root, work.view
+    if study.compare is not None:
+        view.say(f"\ntable {root}/comparison/summary.csv, report {root}/report.html")
+        view.say(f"tensorboard --logdir {root}/tensorboard")
+        return
+    about = read_best(root)
+    if not about:
+        return
+    tell_best(work, about)
+    spent = sum(entry.device_seconds for entry in work.entries())
+    view.say(f"trained for {clock(spent)} of device time in all")
+    view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
+    if (root / "report.html").exists():
+        view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
+    view.say(f"tensorboard --logdir {root}/tensorboard")
+    view.say(f"  (curves, pictures, texts: end its page's address with {VIEW})")
+
+
+def tell_best(work: Work, about: Mapping[str, Any]) -> None:
+    """The best settings and how good they are; `about` is `best.yaml`."""
+    study, view = work.study, work.view
+    value, what = about["value"], "in the search"
+    if "confirmed" in about:
+        value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
+        what = f"mean of {several(seeds, 'seed')} that confirmed it"
+    line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
+    view.say(f"\n{line}  {settings(about['settings'])}")
+    if value <= (nothing := trivial_score(work.tensors, study.base)):
+        more = "more epochs, more tweets or a higher learning rate may help"
+        view.say(f"  no better than without any learning ({nothing:.4f}): {more}")
