@@ -29,6 +29,12 @@ VIEW = f"#custom_scalars&regexInput={REVIEW}|{CURVES}"
 """End of the address that shows what is no trial: beyond 40 runs TensorBoard selects none itself,
 and its tabs CUSTOM SCALARS, IMAGES and TEXT stand empty."""
 
+BAND = (
+    "The chart's band is the 95 % interval of the difference to the incumbent, laid on its mean; "
+    "the incumbent's own has no width."
+)
+"""What a margin chart shows, which has no room for words."""
+
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
 
@@ -179,4 +185,4 @@ def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
     steps = [["step", *head], *([str(step(curve, n)), *row] for n, row in enumerate(rows))]
     told = [f"**{escaped(title(curve.name))}: {curve.verdict}**", reading(curve, findings)]
     words = [*told, *([curve.alarm] if curve.alarm else [])]
-    writer.add_text(f"verdict/{key}", "\n\n".join([*words, markdown(steps)]))
+    writer.add_text(f"verdict/{key}", "\n\n".join([*words, markdown(steps), BAND]))

@@ -231,6 +231,7 @@ def test_the_verdict_the_alarm_and_the_steps_stand_in_words(curves: EventAccumul
     assert told.startswith("**η (eta): sensitive**")
     assert ALARM in told
     assert "| step | value |" in told
+    assert "band is the 95 % interval of the difference" in told
     assert "excludes differences above" in words(curves, "verdict/alpha")
     assert "| revision | 0a1b2c3 |" in words(curves, "findings")
 
