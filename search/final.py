@@ -35,7 +35,7 @@ def final(work: Work) -> None:
     with workers_for(work, best) as cluster:
         trained = train_final(work, cluster, wanted)
         test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
-    with at_hand(work.keeper.checkpoints.folder(wanted.trial_id)) as (folder, _):
+    with at_hand(work.keeper.kept.checkpoints.folder(wanted.trial_id)) as (folder, _):
         put_model(folder, work.place.root)
     forget_review(work.place.root)
     work.ledger.keep(wanted.trial_id, "best")
@@ -94,7 +94,7 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
 def test_scores(work: Work, cluster: Cluster, trained: Proposal) -> Mapping[str, float]:
     """The final model's scores on the test split."""
     config = work.study.config(trained.point, trained.seed).model_dump(mode="json")
-    folder = work.keeper.checkpoints.folder(trained.trial_id)
+    folder = work.keeper.kept.checkpoints.folder(trained.trial_id)
     ray.get(cluster.desk.put.remote(Task("test", config, folder, work="score")))
     message = ray.get(cluster.desk.next.remote("test", 0))
     ray.get(cluster.desk.leave.remote("test"))

@@ -11,17 +11,17 @@ from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
 from muse.applied import fingerprint
-from muse.checkpoint import LAST
 from muse.errors import UserError
 from search.abroad import Abroad
 from search.board import Board
-from search.bucket import Checkpoints
 from search.entry import Entry, Outcome, State, Word
+from search.kept import Kept
 from search.ledger import Ledger
 from search.mirror import Mirror
 from search.plan import COMPARE
 from search.scheduler import rungs
 from search.searcher import Begin, Proposal, Unsaved
+from search.streak import streak_of
 from search.study import Study
 from search.table import write_csv
 from search.view import View
@@ -31,13 +31,6 @@ TUNES_OWN = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "experiment_tag"}
 
 EXPORTED = ("search", "compare", "final")
 """Phases whose models somebody wants; nobody asks for those of the curves."""
-
-GIVE_UP_AFTER = 3
-"""Failures of one kind in a row that end the search."""
-
-PATIENCE = 40
-"""The same for the phases after it: there a value that fails with every seed is a finding, and
-so are several values of one setting, but not most of a study."""
 
 SMALL_TABLE, REDRAW_AFTER = 100, 5.0
 """`trials.csv` is drawn anew at each end of so many trials, then at most every few seconds."""
@@ -83,18 +76,6 @@ def guarded(call: Callable[..., None]) -> Callable[..., None]:
     return careful
 
 
-def best_of(entries: list[Entry]) -> Entry | None:
-    """The trial with the best score among those trained in full, else among the stopped ones.
-
-    Of equal ones the first by its number, which no clock of another machine changes.
-    """
-    for states in (("completed",), ("stopped",)):
-        able = [e for e in entries if e.state in states and e.value is not None]
-        if able:
-            return min(able, key=lambda e: (-(e.value or 0.0), len(e.trial_id), e.trial_id))
-    return None
-
-
 class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     """Tune's callbacks, in the search's own process."""
 
@@ -118,27 +99,23 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         self.study, self.folder, self.ledger, self.view = study, folder, ledger, view
         self.abroad = abroad
         shared = abroad.url if abroad else str(folder.resolve())
-        self.checkpoints = Checkpoints(f"{shared}/trials")
+        self.kept = Kept(ledger, shared)
         self.board = Board(folder / "tensorboard")
         if study.compare is None:  # else nothing has a domain
             self.board.declare(study.space, study.base.metric)
         self.devices = 1.0
-        self.failures: list[str] = []
-        self.best = best_of(ledger.entries("search"))
+        self.streak = streak_of("search")
         self.ended, self.drawn = 0, 0.0
         self.mirror: Mirror | None = None
         """Optuna's journal, while the search runs."""
         self.broken = ""
         """Why nothing can be put on record any more."""
-        self.patience, self.kind = GIVE_UP_AFTER, ""
 
     def start(self, phase: str, total: int, earlier: list[Entry], devices: float) -> Begin:
         """Get ready for the trials of a phase; returns what puts each on record."""
-        self.devices, self.failures = devices, []
-        self.patience = GIVE_UP_AFTER if phase == "search" else PATIENCE
+        self.devices, self.streak = devices, streak_of(phase)
         self.view.start(phase, total, earlier)
-        if self.best is not None and not self.best.checkpoint:
-            self.clear(self.best)  # a process that was killed at its end had not come to it
+        self.kept.catch_up()
         stops = rungs(self.study) if phase == "search" else ()
 
         def begin(proposal: Proposal) -> dict[str, Any]:
@@ -146,7 +123,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
             task = {
                 "trial_id": proposal.trial_id,
                 "config": config,
-                "folder": self.checkpoints.folder(proposal.trial_id),
+                "folder": self.kept.checkpoints.folder(proposal.trial_id),
                 "fingerprint": fingerprint(config),
                 "export": phase in EXPORTED,
                 "test": phase == COMPARE,
@@ -217,14 +194,14 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         seconds = float(result.get("elapsed", 0.0))
         devices = result.get("devices", self.devices)
         self.ledger.end(trial_id, state, seconds, devices, reason)
-        self.count(reason if state == "failed" else "", kind)
+        self.streak.add(reason if state == "failed" else "", kind)
         entry = self.ledger.entry(trial_id)
         if self.mirror is not None:
             self.mirror.end(entry)
         self.send()  # before its checkpoints go
-        self.clear(entry)
+        self.kept.clear(entry)
         self.board.end(entry)
-        self.view.ended(entry, self.best)
+        self.view.ended(entry, self.kept.best)
         forget(trial)
         self.ended += 1
         if self.ended <= SMALL_TABLE or time.monotonic() - self.drawn > REDRAW_AFTER:
@@ -248,25 +225,6 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         """The same outside of a callback: a bucket that stays away ends the search, too."""
         self.send()
 
-    def clear(self, entry: Entry) -> None:
-        """Of the trials that have ended, keep the checkpoint of the search's best only.
-
-        The last training keeps its own until it is scored and exported.
-        """
-        if entry.phase == "final":
-            return
-        rivals = [e for e in (self.best, entry) if e is not None and e.phase == "search"]
-        best = best_of(rivals)
-        for rival in {entry.trial_id: entry, **{e.trial_id: e for e in rivals}}.values():
-            if best is None or rival.trial_id != best.trial_id:
-                self.checkpoints.drop(rival.trial_id)
-            else:
-                self.checkpoints.drop_file(rival.trial_id, LAST)
-        if best is entry and self.checkpoints.has(best.trial_id, "best"):
-            self.ledger.keep(best.trial_id, f"trials/{best.trial_id}/best")
-            best = self.ledger.entry(best.trial_id)  # which knows it now: no phase need ask again
-        self.best = best
-
     @guarded
     def close(self) -> None:
         """Leave the table as the ledger is, after Ctrl-C too, and end TensorBoard's files."""
@@ -277,13 +235,7 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if self.abroad is not None:
             self.abroad.send(everything=True)
 
-    def count(self, failure: str, kind: str) -> None:
-        """Count failures of one kind in a row; a success, or another kind, begins anew."""
-        same = self.failures if kind == self.kind else []
-        self.failures = [*same, failure][-self.patience :] if failure else []
-        self.kind = kind
-
     @property
     def given_up(self) -> bool:
         """Whether going on is a waste: trials fail in a row, or cannot be put on record."""
-        return bool(self.broken) or len(self.failures) >= self.patience
+        return bool(self.broken) or self.streak.is_over

@@ -108,6 +108,6 @@ def tune_phase(
     keeper.table()
     if keeper.given_up:
         raise UserError(
-            f"the last {len(keeper.failures)} trials failed ({keeper.kind}), so the search has "
-            f"stopped: {keeper.failures[-1]}"
+            f"the last {len(keeper.streak.reasons)} trials failed ({keeper.streak.kind}), so the "
+            f"search has stopped: {keeper.streak.reasons[-1]}"
         )

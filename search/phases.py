@@ -20,7 +20,7 @@ from search.contrast_report import FOLDER, show_contrast, write_contrast
 from search.contrast_report import headline as contrast_headline
 from search.costs import cost, phase_costs
 from search.final import final
-from search.keeper import best_of
+from search.kept import best_of
 from search.launch import tune_phase
 from search.mirror import Mirror
 from search.plan import (
@@ -64,7 +64,7 @@ def search(work: Work) -> None:
         raise UserError("no trial of the search ended with a score; see the reasons in trials.csv")
     root = work.place.root
     if not read_best(root).get("confirmed"):  # a later phase knows better
-        with at_hand(work.keeper.checkpoints.folder(best.trial_id)) as (folder, _):
+        with at_hand(work.keeper.kept.checkpoints.folder(best.trial_id)) as (folder, _):
             put_model(folder, root)
         work.ledger.keep(best.trial_id, "best")
         write_best(study, work.entries(), best, root)

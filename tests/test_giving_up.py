@@ -3,7 +3,7 @@
 import pytest
 from keeper_story import Tune, made_tune  # noqa: F401
 
-from search.keeper import GIVE_UP_AFTER, PATIENCE
+from search.streak import GIVE_UP_AFTER, PATIENCE
 
 
 def test_failures_in_a_row_end_the_search(tune: Tune) -> None:
@@ -24,8 +24,8 @@ def test_the_same_kind_of_failure_counts_whatever_its_words(tune: Tune) -> None:
     for number in range(GIVE_UP_AFTER):
         tune.fail(f"t{number}", reason=f"allocation {number} failed", kind="memory")
     assert tune.keeper.given_up
-    assert tune.keeper.kind == "memory"
-    assert tune.keeper.failures[-1] == f"allocation {GIVE_UP_AFTER - 1} failed"
+    assert tune.keeper.streak.kind == "memory"
+    assert tune.keeper.streak.reasons[-1] == f"allocation {GIVE_UP_AFTER - 1} failed"
 
 
 def test_a_success_between_failures_keeps_the_search_going(tune: Tune) -> None:
@@ -47,7 +47,7 @@ def test_a_value_that_fails_with_every_seed_does_not_end_its_phase(tune: Tune, p
 def test_curves_of_which_nothing_works_end(tune: Tune) -> None:
     tune.begin = tune.keeper.start("sensitivity", 99, [], devices=1.0)
     for number in range(PATIENCE):
-        tune.keeper.failures.append(f"t{number}")
+        tune.keeper.streak.reasons.append(f"t{number}")
     assert tune.keeper.given_up
 
 

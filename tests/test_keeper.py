@@ -53,7 +53,7 @@ def test_the_view_is_told_what_runs_and_what_has_ended(tune: Tune) -> None:
     tune.train("a", 0.6)
     assert view.running == {"running"}
     assert view.counts["completed"] == 1
-    assert view.best == tune.keeper.best
+    assert view.best == tune.keeper.kept.best
 
 
 def test_each_epoch_is_drawn_and_sent(tune: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_ctrl_c_while_an_end_is_told_leaves_that_trial_in_the_table(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tune.keeper, "clear", interrupted)
+    monkeypatch.setattr(tune.keeper.kept, "clear", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tune.train("a", 0.5)
     tune.keeper.close()

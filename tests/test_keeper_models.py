@@ -8,7 +8,8 @@ from keeper_story import STUDY, Tune, made_tune  # noqa: F401
 from rich.console import Console
 
 from muse.checkpoint import LAST
-from search.keeper import Keeper, best_of
+from search.keeper import Keeper
+from search.kept import Kept, best_of
 from search.view import View
 
 
@@ -41,8 +42,8 @@ def test_a_best_model_that_a_killed_process_left_untold_is_told(tune: Tune) -> N
 
 def test_the_best_model_is_looked_for_once_and_not_at_every_phase(tune: Tune) -> None:
     tune.train("a", 0.6)
-    assert tune.keeper.best is not None
-    assert tune.keeper.best.checkpoint == "trials/a/best"
+    assert tune.keeper.kept.best is not None
+    assert tune.keeper.kept.best.checkpoint == "trials/a/best"
 
 
 def test_only_the_best_trial_keeps_its_checkpoint(tune: Tune) -> None:
@@ -78,9 +79,7 @@ def test_runs_of_other_phases_are_no_best_after_an_interruption_either(tune: Tun
     tune.train("a", 0.5)
     tune.begin = tune.keeper.start("confirm", 1, [], devices=1.0)
     tune.train("b", 0.9)
-    again = Keeper(STUDY, tune.folder, tune.ledger, tune.keeper.view)
-    assert again.best == tune.entry("a")
-    again.board.close()
+    assert Kept(tune.ledger, str(tune.folder)).best == tune.entry("a")
 
 
 def test_the_last_training_keeps_its_checkpoint_until_it_is_scored(tune: Tune) -> None:

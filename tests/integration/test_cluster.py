@@ -129,12 +129,12 @@ class Search:
 
     def attempts(self, entry: Entry) -> list[int]:
         """The epochs after which each attempt of a trial began; only while its folder is there."""
-        file = Path(self.keeper.checkpoints.folder(entry.trial_id)) / "attempts"
+        file = Path(self.keeper.kept.checkpoints.folder(entry.trial_id)) / "attempts"
         return [int(line) for line in file.read_text().splitlines()]
 
     def keep_folders(self) -> None:
         """Leave the trials' folders for the test to look at."""
-        self.keeper.clear = lambda _: None  # type: ignore[method-assign]
+        self.keeper.kept.clear = lambda _: None  # type: ignore[method-assign]
 
 
 def epochs_so_far(folder: Path) -> dict[str, int]:
@@ -331,4 +331,4 @@ def test_a_worker_that_is_silent_again_and_again_fails_its_trial_as_hung(tmp_pat
         (entry,) = search.run(cluster)
     assert entry.state == "failed"
     assert entry.reason.startswith("hung: no report for")
-    assert search.keeper.kind == "hung"
+    assert search.keeper.streak.kind == "hung"
