@@ -103,7 +103,7 @@ class Curve:
 
         What a curve is about: seeds that move all values alike make the means uncertain, and not
         their differences (Baguley 2012, "Calculating and graphing within-subject confidence
-        intervals").
+        intervals for ANOVA").
         """
         own = next((v.mean for v in self.levels if v.value == self.incumbent), None)
         if self.inert or own is None:
