@@ -52,6 +52,20 @@ def test_a_missing_text_is_named_with_the_line_that_wants_it(tmp_path: Path) -> 
     assert said in error_of(config, "msa")
 
 
+def test_a_list_with_texts_in_place_of_ids_is_told_in_short(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train=f"guid,tag\n{'今日は' * 100},positive\n")
+
+    said = error_of(config, "msa")
+    assert "train.txt, line 2: tweet '今日は" in said
+    assert len(said) < 500 + len(str(tmp_path))
+
+
+def test_quotes_around_a_tag_are_named(tmp_path: Path) -> None:
+    config = sentiment_corpus(tmp_path, train='guid,tag\n"1","positive"\n')
+
+    assert 'train.txt, line 2: "1","positive"; write it without quotes.' in error_of(config, "msa")
+
+
 def test_a_missing_text_of_an_annotation_is_named_with_its_line(tmp_path: Path) -> None:
     config = annotated_corpus(tmp_path, ["1\tneutral,neutral", "2\tneutral,neutral"])
     (tmp_path / "data" / "2.txt").unlink()

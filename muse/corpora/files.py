@@ -86,6 +86,20 @@ def read_utf8(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
+def shown(text: str, most: int = 80) -> str:
+    """A text as an error quotes it: on one line, and where it is long its first signs."""
+    text = text.replace("\r", " ")  # line ends of old Macs, where a whole file is one line
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; none is of a name that no disk takes."""
+    try:
+        return path.is_file()
+    except OSError:  # too long a name, as of a list with texts in place of ids
+        return False
+
+
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a UTF-8 file, numbered from 1.
 

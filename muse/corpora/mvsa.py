@@ -16,9 +16,11 @@ from pathlib import Path
 from muse.config import DataConfig
 from muse.corpora.files import (
     corpus_folder,
+    is_file,
     picture_files,
     read_lines,
     read_utf8,
+    shown,
     split_files,
 )
 from muse.corpora.tweet import SENTIMENTS, Corpus, SplitName, Tweet
@@ -75,9 +77,15 @@ def read_tags(path: Path) -> list[Tagged]:
     for number, line in below_header(path, "guid,tag"):
         guid, comma, tag = (part.strip() for part in line.partition(","))
         if not comma:
-            raise UserError(f"{path}, line {number}: '{line}' has no comma; a row is guid,tag.")
+            raise UserError(
+                f"{path}, line {number}: '{shown(line)}' has no comma; a row is guid,tag."
+            )
         if not guid or "," in tag:
-            raise UserError(f"{path}, line {number}: '{line}'; a row is an id, a comma, a tag.")
+            raise UserError(
+                f"{path}, line {number}: '{shown(line)}'; a row is an id, a comma, a tag."
+            )
+        if '"' in tag:
+            raise UserError(f"{path}, line {number}: {shown(line)}; write it without quotes.")
         check_sentiments(path, number, [tag])
         check_tweet(path, number, guid, lines)
         rows.append((guid, tag))
@@ -88,7 +96,9 @@ def below_header(path: Path, header: str) -> list[tuple[int, str]]:
     """The numbered rows of a file below its first line, which must not be one of them."""
     first, *rows = read_lines(path)
     if first[1].strip().lower().endswith(SENTIMENTS):
-        raise UserError(f"{path}, line 1: '{first[1]}' is a tweet; the first line is {header}.")
+        raise UserError(
+            f"{path}, line 1: '{shown(first[1])}' is a tweet; the first line is {header}."
+        )
     return [(number, line.strip()) for number, line in rows if line.strip()]
 
 
@@ -124,8 +134,11 @@ def check_tweet(path: Path, number: int, guid: str, lines: dict[str, int]) -> No
             f"{path}, line {number}: tweet '{guid}' stands in line {lines[guid]} already; keep one."
         )
     lines[guid] = number
-    if not (file := text_file(path.parent, guid)).is_file():
-        raise UserError(f"{path}, line {number}: tweet '{guid}' has no text; it would be {file}.")
+    if not is_file(file := text_file(path.parent, guid)):
+        raise UserError(
+            f"{path}, line {number}: tweet '{shown(guid)}' has no text; it would be "
+            f"{file.parent / shown(file.name)}."
+        )
 
 
 def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
@@ -133,7 +146,7 @@ def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
     for sentiment in given:
         if sentiment not in SENTIMENTS:
             raise UserError(
-                f"{path}, line {number}: '{sentiment}' is no sentiment; "
+                f"{path}, line {number}: '{shown(sentiment)}' is no sentiment; "
                 f"it is one of {', '.join(SENTIMENTS)}."
             )
 

@@ -7,7 +7,7 @@ A tweet is a line `IMGID:<id>`, then `token<TAB>tag` lines, then an empty line. 
 from pathlib import Path
 
 from muse.config import DataConfig
-from muse.corpora.files import corpus_folder, picture_files, read_lines, split_files
+from muse.corpora.files import corpus_folder, picture_files, read_lines, shown, split_files
 from muse.corpora.tweet import Corpus, Tweet, entity_labels
 from muse.errors import UserError
 
@@ -42,7 +42,9 @@ def read_split(path: Path, labels: tuple[str, ...], pictures: dict[str, Path]) -
     tweets: list[Tweet] = []
     for header, block in blocks(path):
         if not block:
-            raise UserError(f"{path}, tweet '{header}': has no words; a tweet needs at least one.")
+            raise UserError(
+                f"{path}, tweet '{shown(header)}': has no words; it needs at least one."
+            )
         words, tags = zip(*(parse(path, row, line, labels) for row, line in block), strict=True)
         tweets.append(Tweet(header, words, pictures.get(header), tags))
     return tuple(tweets)
@@ -62,8 +64,8 @@ def blocks(path: Path) -> list[tuple[str, list[tuple[int, str]]]]:
             found[-1][1].append((number, line))
         else:
             raise UserError(
-                f"{path}, line {number}: '{line}' belongs to no tweet; each begins with a line "
-                f"'{HEADER}<id>' and ends with an empty one."
+                f"{path}, line {number}: '{shown(line)}' belongs to no tweet; each begins with a "
+                f"line '{HEADER}<id>' and ends with an empty one."
             )
     return found
 
@@ -72,13 +74,11 @@ def parse(path: Path, number: int, line: str, labels: tuple[str, ...]) -> tuple[
     """One line as word and tag. OTHER and MISC are two names of one type."""
     word, tab, tag = line.rpartition("\t")
     tag = tag.strip().replace("OTHER", "MISC")
+    here = f"{path}, line {number}: '{shown(line)}'"
     if "\t" in word:
-        raise UserError(f"{path}, line {number}: '{line}' has more columns than token<TAB>tag.")
-    if not word:
-        raise UserError(f"{path}, line {number}: '{line}' has no token before its tag.")
-    if not tab or tag not in labels:
-        raise UserError(
-            f"{path}, line {number}: '{line}' is not token<TAB>tag; "
-            f"a tag is one of {', '.join(labels)}."
-        )
+        raise UserError(f"{here} has more columns than token<TAB>tag.")
+    if tab and not word:
+        raise UserError(f"{here} has no token before its tag.")
+    if tag not in labels or not tab:
+        raise UserError(f"{here} is not token<TAB>tag; a tag is one of {', '.join(labels)}.")
     return word, tag
