@@ -58,12 +58,25 @@ def check_sizes(weights: str, model: PreTrainedModel, vocabulary: int, longest: 
             f"text.weights: '{weights}' knows {words} sub-words, but its tokeniser makes "
             f"{vocabulary}; give a folder whose model and tokeniser belong together."
         )
-    places = getattr(model.config, "max_position_embeddings", longest)
+    places = places_of(model) or longest
     if places < longest:
         raise UserError(
             f"data.text_tokens: {longest} is more than the {places} sub-words that "
             f"'{weights}' can read; set it to {places} or less."
         )
+
+
+def places_of(model: PreTrainedModel) -> int | None:
+    """Most sub-words that a text encoder can read; None where nothing bounds them.
+
+    RoBERTa and its kin count places from one after that of padding, so they have two less.
+    """
+    places: int | None = getattr(model.config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        padding = getattr(module, "padding_idx", None)
+        if name.endswith("position_embeddings") and places and padding is not None:
+            return places - (int(padding) + 1)
+    return places
 
 
 @lru_cache(maxsize=1)  # all trials of a study start from the same one
@@ -107,7 +120,7 @@ class TextEncoder(nn.Module):
         """
         if isinstance(self.model, BertModel) and self.model.config._attn_implementation == "sdpa":
             return is_token[:, None, None]  # (B, 1, 1, S)
-        return is_token
+        return is_token.long()  # as transformers' own tokenisers make it: some reckon with it
 
 
 def imagenet_state(depth: int) -> dict[str, Tensor]:

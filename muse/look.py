@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers.decoders import ByteLevel
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -156,7 +157,10 @@ def look(subject: Subject, indices: Sequence[int], paint_seconds: float = 0.0) -
 def pieces_of(split: Split, index: int, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """The sub-words of a tweet, with [CLS] and [SEP]."""
     ids = split.token_ids[index, : split.lengths[index]].tolist()
-    return list(tokenizer.convert_ids_to_tokens(ids))
+    if not isinstance(tokenizer.backend_tokenizer.decoder, ByteLevel):
+        return list(tokenizer.convert_ids_to_tokens(ids))
+    # Such a vocabulary is of bytes, which nobody can read. Half a letter becomes a question mark.
+    return [str(tokenizer.decode([number])) for number in ids]
 
 
 def layers_of(trace: Trace, row: int, length: int) -> list[LayerSight]:

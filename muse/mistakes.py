@@ -69,10 +69,10 @@ def words_of(split: Split, index: int, tokenizer: PreTrainedTokenizerBase) -> li
     """The words of a tweet as its sub-words spell them, or its whole text as one."""
     ids = split.token_ids[index, 1 : split.lengths[index] - 1].tolist()
     if not split.words_kept[index]:
-        return [str(tokenizer.decode(ids))]
+        return [str(tokenizer.decode(ids)).strip()]
     starts = (split.word_starts[index, : split.words_kept[index]] - 1).tolist()
     ends = [*starts[1:], len(ids)]
-    return [str(tokenizer.decode(ids[a:b])) for a, b in zip(starts, ends, strict=True)]
+    return [str(tokenizer.decode(ids[a:b])).strip() for a, b in zip(starts, ends, strict=True)]
 
 
 def predictions(subject: Subject) -> dict[int, tuple[list[str], float]]:

@@ -6,7 +6,7 @@ Only safetensors and tokeniser data are read; no code comes with the weights.
 import importlib.util
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from muse.errors import UserError
 
@@ -119,16 +120,53 @@ def load_text_model(source: str) -> PreTrainedModel:
         source: a folder, which is read without any network, or a hub name.
 
     Raises:
-        UserError: there is no such model, or no way to it.
+        UserError: there is none, no way to it, it is no encoder, or its file lacks weights.
     """
-    with loading(source, "model with safetensors"):
-        return AutoModel.from_pretrained(
+    what = "model with safetensors"
+    with loading(source, what):
+        config = text_config(source)
+    check_kind(source, config)
+    with loading(source, what):
+        model, told = AutoModel.from_pretrained(
             source,
-            config=text_config(source),
+            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=Path(source).is_dir(),
+            output_loading_info=True,
+        )
+    check_whole(source, told["missing_keys"])
+    return model
+
+
+def check_kind(source: str, config: PreTrainedConfig) -> None:
+    """Refuse a decoder, whose words do not see those that follow, and half of a translator.
+
+    Raises:
+        UserError: it is no encoder that fills in masked words, as BERT is.
+    """
+    kind = config.model_type
+    if config.is_encoder_decoder or kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        raise UserError(
+            f"text.weights: '{source}' is a {kind}, no encoder like BERT; give one of a kind such "
+            "as bert, roberta, xlm-roberta, distilbert, electra, deberta-v2 or modernbert."
+        )
+
+
+def check_whole(source: str, missing: Collection[str]) -> None:
+    """Refuse weights of another model: transformers draws what a file lacks, and says so nowhere.
+
+    The pooler alone may be drawn: models that fill in masked words come without one.
+
+    Raises:
+        UserError: some are missing.
+    """
+    lacking = sorted(name for name in missing if not name.startswith("pooler."))
+    if lacking:
+        raise UserError(
+            f"text.weights: '{source}': its file lacks {len(lacking)} of the weights that its "
+            f"config.json asks for, as {lacking[0]}; give a folder whose files belong together."
         )
 
 
@@ -141,6 +179,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     Raises:
         UserError: there is none, or it has not the special tokens of a BERT.
     """
+    check_sentencepiece(source)
     with loading(source, "tokeniser"):
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=False, local_files_only=Path(source).is_dir()
@@ -157,6 +196,21 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
+
+
+def check_sentencepiece(source: str) -> None:
+    """Name the package that a folder of SentencePiece alone needs; transformers names another.
+
+    Raises:
+        UserError: it is not here.
+    """
+    folder = Path(source)
+    alone = any(folder.glob("*.model")) and not (folder / "tokenizer.json").exists()
+    if alone and importlib.util.find_spec("sentencepiece") is None:
+        raise UserError(
+            f"text.weights: '{source}' has its tokeniser as SentencePiece only; pip install "
+            "sentencepiece, or give a folder with a tokenizer.json."
+        )
 
 
 def build_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:

@@ -23,7 +23,7 @@ from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
 from muse.pretrained import load_tokenizer
 from muse.tokens import Ints
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the content of the folder changes; part of the hash."""
 
 TARGETS = "targets.json"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerBase
 
 from muse.config import Task
@@ -46,6 +48,8 @@ def encode(
     """
     backend = tokenizer.backend_tokenizer
     backend.encode_special_tokens = True  # a tweet that says "[SEP]" is text like any other
+    if task == "mner":
+        part_words(backend)
     if task == "msa":
         whole = backend.encode_batch([text for (text,) in texts], add_special_tokens=False)
         rows = [[encoding.ids] for encoding in whole]
@@ -57,8 +61,20 @@ def encode(
             by_word(encoding, len(text), tokenizer.unk_token_id)
             for encoding, text in zip(words, texts, strict=True)
         ]
-    encoded = [frame(row, tokenizer, limit) for row in rows]
+    special = set(tokenizer.all_special_ids)  # some vocabularies hold "</s>" as a word as well
+    encoded = [frame(without(special, row, tokenizer), tokenizer, limit) for row in rows]
     return encoded if task == "mner" else [replace(row, starts=[]) for row in encoded]
+
+
+def part_words(backend: Tokenizer) -> None:
+    """Let a byte-level tokeniser see a blank before each word, as in the texts it is made from.
+
+    Given words alone it takes each for the end of the one before.
+    """
+    if isinstance(backend.pre_tokenizer, ByteLevel):
+        first = backend.pre_tokenizer
+        first.add_prefix_space = True
+        backend.pre_tokenizer = first
 
 
 def by_word(encoding: Any, words: int, unknown: int) -> list[list[int]]:
@@ -70,6 +86,14 @@ def by_word(encoding: Any, words: int, unknown: int) -> list[list[int]]:
     for word, token in zip(encoding.word_ids, encoding.ids, strict=True):
         pieces[word].append(token)
     return [piece or [unknown] for piece in pieces]
+
+
+def without(
+    special: set[int], pieces: list[list[int]], tokenizer: PreTrainedTokenizerBase
+) -> list[list[int]]:
+    """Sub-words of which none is special: in a tweet "</s>" ends nothing."""
+    unknown = int(tokenizer.unk_token_id)
+    return [[unknown if token in special else token for token in piece] for piece in pieces]
 
 
 def frame(pieces: list[list[int]], tokenizer: PreTrainedTokenizerBase, limit: int) -> Encoded:

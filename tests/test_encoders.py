@@ -9,7 +9,14 @@ import torch
 import torchvision
 from small_muse import VOCABULARY, small_batch, weights
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    BertConfig,
+    BertModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from muse.config import ImageConfig, TextConfig
 from muse.encoders import ImageEncoder, TextEncoder, build_text_model
@@ -277,6 +284,18 @@ def test_a_text_encoder_too_small_for_its_texts_is_named(
         build_text_model(text, vocabulary, longest)
 
 
+def test_a_roberta_has_two_places_less_than_its_table(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = RobertaConfig(vocab_size=30, max_position_embeddings=10, intermediate_size=8, **sizes)
+    RobertaModel(config).save_pretrained(tmp_path)
+    text = TextConfig(weights=str(tmp_path))
+
+    longest = torch.full((1, 8), 5)  # its padding is 1
+    assert TextEncoder(build_text_model(text, 30, 8))(longest, longest > 0)[0].shape == (1, 8, 8)
+    with pytest.raises(UserError, match=r"data\.text_tokens: 9 is more than the 8"):
+        build_text_model(text, 30, 9)
+
+
 def test_text_becomes_one_token_a_subword() -> None:
     batch = small_batch()
 
@@ -292,6 +311,30 @@ def test_a_tweet_does_not_depend_on_the_padding_after_it() -> None:
 
     padded, _ = encoder(batch.token_ids, batch.is_token)
     alone, _ = encoder(batch.token_ids[1:, :5], batch.is_token[1:, :5])
+
+    torch.testing.assert_close(padded[1:, :5], alone, atol=1e-5, rtol=0)
+
+
+SIZES = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+KINDS = {
+    "albert": {**SIZES, "embedding_size": 8},
+    "deberta-v2": {**SIZES, "conv_kernel_size": 3, "conv_act": "gelu"},
+    "distilbert": {"n_layers": 2, "n_heads": 2, "hidden_dim": 16},
+    "electra": {**SIZES, "embedding_size": 8},
+    "modernbert": {**SIZES, "pad_token_id": 0, "max_position_embeddings": 64},
+    "roberta": {**SIZES, "pad_token_id": 0},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_no_kind_of_encoder_a_tweet_depends_on_the_padding_after_it(kind: str) -> None:
+    config = AutoConfig.for_model(kind, vocab_size=VOCABULARY, hidden_size=16, **KINDS[kind])
+    encoder = TextEncoder(AutoModel.from_config(config)).eval()
+    batch = small_batch(lengths=(8, 5))
+    ids = batch.token_ids * batch.is_token  # 0 is the padding of all of them
+
+    padded, _ = encoder(ids, batch.is_token)
+    alone, _ = encoder(ids[1:, :5], batch.is_token[1:, :5])
 
     torch.testing.assert_close(padded[1:, :5], alone, atol=1e-5, rtol=0)
 

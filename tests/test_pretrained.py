@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -133,6 +134,35 @@ def test_damaged_weights_are_a_one_line_error(bert: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_another_model_are_refused_and_not_drawn(bert: Path) -> None:
+    file = bert / "model.safetensors"
+    others = {f"mine.{name}": value for name, value in load_file(file).items()}
+    save_file(others, file, {"format": "pt"})
+
+    with pytest.raises(UserError, match=r"its file lacks 21 of the weights .* embeddings") as told:
+        load_text_model(str(bert))
+
+    assert "\n" not in str(told.value)
+
+
+def test_a_model_without_pooler_is_whole(bert: Path) -> None:
+    file = bert / "model.safetensors"
+    without = {name: v for name, v in load_file(file).items() if not name.startswith("pooler.")}
+    save_file(without, file, {"format": "pt"})
+
+    assert load_text_model(str(bert)).config.hidden_size == 8
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "t5", "bart"])
+def test_what_is_no_encoder_is_refused(bert: Path, kind: str) -> None:
+    AutoConfig.for_model(kind).save_pretrained(bert)
+
+    with pytest.raises(UserError, match=f"is a {kind}, no encoder like BERT") as told:
+        load_text_model(str(bert))
+
+    assert "\n" not in str(told.value)
+
+
 def test_weights_that_could_carry_code_are_refused(bert: Path) -> None:
     weights = bert / "model.safetensors"
     weights.rename(bert / "pytorch_model.bin")
@@ -186,6 +216,16 @@ def test_a_folder_without_a_tokeniser_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
 
     with pytest.raises(UserError, match="tokeniser"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_folder_of_sentencepiece_alone_names_the_package_that_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spm.model").write_bytes(b"\n")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    with pytest.raises(UserError, match="pip install sentencepiece, or give a folder with a"):
         load_tokenizer(str(tmp_path))
 
 
