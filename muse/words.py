@@ -13,7 +13,11 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from muse.config import MuseConfig
 
-MARKS = re.escape(".,!?:;'\"()[]{}<>|…“”‘’«»¡¿、。，！？：；（）「」《》")  # noqa: RUF001
+MARKS = re.escape(
+    ".,!?:;'\"()[]{}<>|…“”‘’«»¡¿"  # noqa: RUF001
+    "、。，！？：；（）「」『』《》〈〉【】"  # noqa: RUF001 - of Chinese and Japanese
+    "،؛؟۔।॥"  # of Arabic, Urdu and Hindi
+)
 """Words of their own wherever they stand."""
 
 WORD = re.compile(rf"(?:https?:|www\.)\S*|\.{{2,}}|[{MARKS}]|[^\s{MARKS}]+", re.IGNORECASE)

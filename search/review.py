@@ -17,12 +17,12 @@ from muse.look import TweetSight, choose, look
 from muse.mistakes import Floats, Mistakes, Subject, mistakes, transitions
 from muse.tensors import Tensors
 from search.best import read_best
+from search.letters import all_letters, told_missing
 from search.review_drawing import (
     draw_confusion,
     draw_transitions,
     draw_tweet,
     in_words,
-    strange_letters,
 )
 from search.tables import escaped, markdown
 from search.work import Work
@@ -61,13 +61,16 @@ def review(work: Work) -> None:
     except UserError as error:
         work.view.say(f"no review: {error}")
         return
-    pictures, texts = draw(seen), tell(seen, str(read_best(root).get("model")))
-    with strange_letters():
+    texts = tell(seen, str(read_best(root).get("model")))
+    with all_letters() as missing:
+        pictures = draw(seen)
         write_review(root, pictures, texts)
     files = {name: root / FOLDER / f"{name}.png" for name in pictures}
     work.keeper.board.review(files, texts)
     right = f"{seen.mistakes.tweets - seen.mistakes.wrong} of {seen.mistakes.tweets}"
     work.view.say(f"review of the model: {root / FOLDER}, {right} validation tweets all right")
+    if missing:
+        work.view.say(told_missing(missing))
 
 
 def forget_review(root: Path) -> None:

@@ -1,8 +1,6 @@
 """Pictures of what a model does with a tweet, and of where it errs."""
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
@@ -27,14 +25,6 @@ LETTERS = 46
 
 COLUMN, LEAST_WIDTH = 2.1, 9.0
 """Inches of a layer's pictures, and of the whole figure."""
-
-
-@contextmanager
-def strange_letters() -> Iterator[None]:
-    """Letters that the font lacks are drawn as boxes, without a warning for each."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        yield
 
 
 def draw_tweet(sight: TweetSight) -> Figure:

@@ -16,8 +16,9 @@ from muse.tensors import Tensors
 from muse.train import build_model
 from search import review as module
 from search.board import Board
+from search.letters import all_letters
 from search.review import Review, draw, files_of, review, see, tell, write_review
-from search.review_drawing import draw_tweet, in_words, strange_letters
+from search.review_drawing import draw_tweet, in_words
 from search.view import View
 
 
@@ -116,7 +117,7 @@ def test_a_tweets_dollars_and_strange_letters_are_drawn(seen: Review, tmp_path: 
         replace(layer, text_attention=np.ones(4), text_exchanged=np.ones(4, dtype=bool))
         for layer in seen.tweets[0].layers
     ]
-    with strange_letters():  # warnings are errors here
+    with all_letters():  # warnings are errors here
         write_review(tmp_path, {"a": draw_tweet(sight(layers=layers))}, {"a": "words"})
         write_review(tmp_path, {"b": draw_tweet(sight())}, {"b": "words"})
     assert files_of(tmp_path) == ["review/review.md", "review/b.png"]

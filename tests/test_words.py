@@ -27,7 +27,9 @@ def words(text: str, config: MuseConfig = TWITTER) -> list[str]:
         ("see http://t.co/Ab.c?d=1, or", "see http://t.co/Ab.c?d=1, or"),
         ("(HTTPS://t.co/a) www.a.b", "( HTTPS://t.co/a) www.a.b"),
         ("so... “Ada”", "so ... “ Ada ”"),
-        ("हिन्दी में", "हिन्दी में"),
+        ("हिन्दी में।", "हिन्दी में ।"),
+        ("محمد زار القاهرة؟", "محمد زار القاهرة ؟"),
+        ("【东京】和『大阪』", "【 东京 】 和 『 大阪 』"),
         ("go 🏀💯 \n\t now", "go 🏀💯 now"),
     ],
 )
