@@ -56,5 +56,5 @@ def told_missing(missing: set[str]) -> str:
     some = " ".join(sorted(missing)[:5])
     return (
         f"no font here has {len(missing)} of the letters ({some} ...), which are boxes in the "
-        "pictures; install one, for example Noto Sans CJK"
+        "pictures; install one, such as Noto Sans CJK for Chinese or Symbola for emoji"
     )
