@@ -154,6 +154,11 @@ def test_one_seed_gives_means_and_differences_but_no_intervals() -> None:
     assert (level.low, level.high, level.difference_low, level.p) == (None, None, None, None)
 
 
+def test_a_run_that_failed_is_no_second_seed() -> None:
+    level = level_at(0.2, {0.1: (0.6, None), 0.2: (0.5, None)})
+    assert (level.mean, level.low, level.p) == (0.5, None, None)
+
+
 def test_values_that_collapsed_do_not_narrow_the_intervals_of_the_others() -> None:
     collapsed = level_at(0.3, {**TABLE, 0.8: (0.0, 0.0, 0.0), 0.9: (0.0, 0.0, 0.0)})
     assert collapsed == level_at(0.3, TABLE)
@@ -326,6 +331,13 @@ def test_the_noise_floor_is_pooled_over_configurations() -> None:
     assert found is not None
     assert found.variance == pytest.approx((2 * 0.01 + 0.0 + 0.02) / 5)
     assert found.freedom == 5
+
+
+def test_the_noise_floor_of_one_configuration_is_the_variance_of_its_scores() -> None:
+    found = noise_floor(runs_at({"a": (0.5, 0.6, 0.8)}))
+    assert found is not None
+    assert found.variance == pytest.approx(np.var([0.5, 0.6, 0.8], ddof=1))
+    assert found.freedom == 2
 
 
 @pytest.mark.parametrize("score", [0.1, 0.3333333333333333, 0.7])
