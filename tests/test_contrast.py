@@ -99,6 +99,12 @@ def test_without_a_test_split_validation_is_compared() -> None:
     assert found().split == "test"
 
 
+def test_a_variant_all_of_whose_runs_failed_does_not_take_the_test_split_from_the_others() -> None:
+    study = study_of()
+    entries = entries_of(study, {**SCORES, "no-noise": [None, None, None]})
+    assert contrast(study, entries).split == "test"
+
+
 def test_runs_that_still_train_do_not_count() -> None:
     study = study_of()
     entries = entries_of(study, SCORES)
@@ -168,6 +174,12 @@ def test_differences_that_are_equal_by_luck_are_not_tested() -> None:
     assert luck.difference.mean == pytest.approx(0.01)
     assert (luck.difference.low, luck.p, luck.p_holm) == (None, None, None)
     assert same.p == 1.0  # the same runs, nothing to doubt
+
+
+def test_a_run_without_a_pair_tells_that_equal_differences_are_luck() -> None:
+    _, row = rows([0.6, 0.6, 0.4], [0.5, 0.5])
+    assert row.difference is not None
+    assert (row.difference.low, row.p) == (None, None)
 
 
 def test_scores_that_never_vary_are_told_apart() -> None:
