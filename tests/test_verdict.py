@@ -231,6 +231,13 @@ def test_a_wider_range_may_be_an_eighth_of_a_step() -> None:
     assert "try 0 to 0.95625" in found.alarm
 
 
+def test_a_share_of_a_decade_is_taken_in_the_logarithm() -> None:
+    space = {**SPACE, "cross.theta": {"low": 0.01, "high": 0.5, "log": True}}
+    made = curve("cross.theta", {0.01: 0.5, 0.1: 0.6, 0.5: 0.8})
+    (found,) = judged(made, study=sample_study(space=space))
+    assert "try 0.01 to 0.889" in found.alarm  # a quarter of a decade; half of one is no share
+
+
 def test_choices_have_no_edge_and_no_alarm() -> None:
     name = "train.batch_size"
     study = sample_study(space={**SPACE, name: {"choices": [4, 8, 16]}})
@@ -267,6 +274,12 @@ def test_of_several_best_values_the_incumbent_is_the_best() -> None:
     made = curve("cross.theta", {0.0: 0.8, 0.1: 0.8, 0.5: 0.8})
     assert made.best is not None
     assert made.best.value == made.incumbent
+
+
+def test_of_several_best_values_beside_the_incumbent_one_is_the_best() -> None:
+    made = curve("cross.theta", {0.0: 0.8, 0.1: 0.6, 0.5: 0.8})
+    assert made.best is not None
+    assert made.best.value == 0.0
 
 
 def test_a_flat_curve_is_no_alarm() -> None:
