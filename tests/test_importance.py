@@ -16,6 +16,7 @@ from search.importance import (
     disagreements,
     fanova,
     importances,
+    interval,
     ped_anova,
 )
 from search.study import Study
@@ -87,6 +88,16 @@ def test_only_full_budget_trials_of_the_search_count() -> None:
     assert importances(study(), [*others, *entries(12)], ped_anova(12), 2, 0) == without
 
 
+def test_ten_trials_with_two_scores_are_enough() -> None:
+    found = [entry(n, 0.5 + n % 2 / 10) for n in range(10)]
+    assert importances(study(), found, ped_anova(10), 2, 0).keys() == SPACE.keys()
+
+
+def test_an_interval_is_the_middle_95_of_100_resamples() -> None:
+    found = interval(0.5, [k / 1000 for k in range(1001)])
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975), abs=0.002)
+
+
 def test_trials_outside_a_space_that_was_narrowed_do_not_count() -> None:
     """A whole number or a choice that is no more among the study's."""
     outside = [entry(n, 9.0, point={"cross.eta": 5}) for n in range(100, 105)]
@@ -146,6 +157,13 @@ def test_a_weak_setting_may_have_a_small_share() -> None:
     weak = curve_of("cross.mu", "sensitive", effect=0.02)
     shares = {"cross.theta": LARGE, "cross.mu": SMALL}
     assert disagreements([strong, weak], shares, shares) == ()
+
+
+def test_the_stronger_half_of_the_settings_may_not_have_small_shares() -> None:
+    names = ("cross.theta", "cross.mu", "cross.eta", "loss.alpha")
+    curves = [curve_of(name, "sensitive", effect=0.1 * k) for k, name in enumerate(names)]
+    shares = dict.fromkeys(names, SMALL)
+    assert set(disagreements(curves, shares, shares)) == {"cross.eta", "loss.alpha"}
 
 
 def test_without_shares_nothing_disagrees() -> None:
