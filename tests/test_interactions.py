@@ -94,6 +94,14 @@ def test_a_corner_without_its_single_changes_has_a_mean_but_no_surplus() -> None
     assert found.surplus == {}
 
 
+def test_numbers_stand_before_texts_on_an_axis() -> None:
+    best = {"text.length": "auto", "loss.alpha": 1}
+    both = sample_entry("both", 0.5, point={"text.length": 64, "loss.alpha": 2})
+    found = interaction([both], best, ("text.length", "loss.alpha"))
+    assert found is not None
+    assert found.values == ((64, "auto"), (1, 2))
+
+
 def test_a_third_change_is_not_part_of_the_map() -> None:
     other = {**POINT, "cross.theta": 0.5, "loss.alpha": 0.1, "cross.mu": 0}
     third = sample_entry("third", 0.9, phase="sensitivity", seed=0, point=other)

@@ -185,6 +185,37 @@ def test_the_mean_is_of_the_fresh_runs_not_of_the_search() -> None:
     assert (told.trial_id, told.point) == ("search-0003", POINT)
 
 
+def test_a_run_of_the_incumbent_that_failed_is_none_of_its_scores() -> None:
+    runs = [
+        replace(e, state="failed", reports=()) if e.point == POINT and e.seed == SEEDS[0] else e
+        for e in all_runs()
+    ]
+    told = found(runs)
+    assert told.seeds == tuple(SEEDS[1:])
+    assert told.mean == pytest.approx(sum(score(POINT, seed) for seed in SEEDS[1:]) / 2)
+
+
+def test_a_loss_is_measured_against_the_gain_over_the_baseline() -> None:
+    told = findings(STUDY, all_runs(), BEST, baseline=0.6)
+    assert (told.curves[0].name, told.curves[0].verdict) == ("cross.theta", "cliff")
+
+
+def test_a_value_that_lost_half_of_the_gain_over_the_baseline_lends_no_other_its_noise() -> None:
+    wild = dict(zip(SEEDS, (0.5, 0.6, 0.7), strict=True))  # half of the gain ends at 0.76
+    fallen = [
+        replace(e, reports=({"epoch": 2, "value": wild[e.seed]},))
+        if e.phase == SENSITIVITY and e.point["cross.theta"] == 0.5
+        else e
+        for e in all_runs()
+    ]
+    without = [e for e in all_runs() if e.phase != SENSITIVITY or e.point["cross.theta"] != 0.5]
+    with_it, alone = (
+        next(c for c in findings(STUDY, runs, BEST, 0.3).curves if c.name == "cross.theta")
+        for runs in (fallen, without)
+    )
+    assert [v.low for v in with_it.levels[:-1]] == [v.low for v in alone.levels]
+
+
 def test_without_curves_the_mean_is_the_confirmations() -> None:
     runs = [
         sample_entry(f"confirm-{seed}", score, phase="confirm", seed=seed)
@@ -214,6 +245,16 @@ def test_a_pair_that_was_varied_together_is_mapped() -> None:
     (told,) = found(all_runs()).interactions
     assert set(told.names) == {"cross.theta", "cross.mu"}
     assert len(told.surplus) == 4
+
+
+def test_a_pair_of_the_weakest_of_many_settings_is_mapped_too() -> None:
+    weakest = ("cross.dropout", "train.head_dropout")
+    more = {name: {"low": 0.0, "high": 0.5} for name in weakest}
+    study = sample_study(space={**SPACE, **more})
+    best = replace(BEST, point={**POINT, **dict.fromkeys(weakest, 0.1)})
+    runs = trained(SENSITIVITY, corners(study, best, weakest, 5, 3), 0.5)
+    (told,) = found([best, *runs], study, best).interactions
+    assert told.names == weakest
 
 
 def test_runs_around_a_former_incumbent_are_on_no_curve() -> None:
