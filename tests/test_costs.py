@@ -15,11 +15,11 @@ def test_a_stopped_trial_saves_the_epochs_it_did_not_train() -> None:
     entries = [
         entry("search", "completed", 10, 100.0),
         entry("search", "stopped", 2, 30.0),
-        entry("search", "failed", 0, 5.0),
+        entry("search", "failed", 1, 5.0),
         entry("sensitivity", "completed", 10, 100.0),
     ]
     assert phase_costs(entries, 10) == [
-        PhaseCost("search", 3, 1, 1, 12, 135.0, 8, 120.0),
+        PhaseCost("search", 3, 1, 1, 13, 135.0, 8, 120.0),
         PhaseCost("sensitivity", 1, 0, 0, 10, 100.0, 0, 0),
     ]
 
@@ -27,4 +27,9 @@ def test_a_stopped_trial_saves_the_epochs_it_did_not_train() -> None:
 def test_nothing_ran_and_nothing_was_saved() -> None:
     assert phase_costs([], 10) == []
     (row,) = phase_costs([entry("search", "stopped", 0, 1.0)], 10)
+    assert (row.saved_epochs, row.saved_seconds) == (0, 0)
+
+
+def test_a_trial_stopped_later_than_a_budget_that_was_lowered_saved_nothing() -> None:
+    (row,) = phase_costs([entry("search", "stopped", 6, 60.0)], 4)
     assert (row.saved_epochs, row.saved_seconds) == (0, 0)

@@ -12,6 +12,7 @@ from sample_entries import BEST, sample_entry, sample_study
 
 from muse.errors import UserError
 from search.estimate import Estimate
+from search.plan import run_count
 from search.settle import settled_plan, told
 from search.view import View
 
@@ -34,6 +35,7 @@ def work_at(
     folder: Path, seconds: float = 60.0, agree: Any = None, most: int = 1, **sensitivity: Any
 ) -> Any:
     """A study whose runs take so long, with a stand-in for its cluster, which has yet to grow."""
+    folder.mkdir(exist_ok=True)
     return SimpleNamespace(
         study=sample_study(sensitivity=sensitivity),
         place=SimpleNamespace(root=folder),
@@ -93,8 +95,9 @@ def test_where_not_even_the_smallest_fit_the_error_is_one_line(tmp_path: Path) -
 
 def test_a_question_is_asked_only_above_an_hour(tmp_path: Path) -> None:
     short, long = Asked(answer=True), Asked(answer=True)
-    settled_plan(work_at(tmp_path, seconds=10, agree=short), BEST)
-    settled_plan(work_at(tmp_path, seconds=HOUR, agree=long, points=3), BEST)
+    runs = run_count(sample_study(), BEST, sample_study().sensitivity)
+    settled_plan(work_at(tmp_path / "short", seconds=0.99 * HOUR / runs, agree=short), BEST)
+    settled_plan(work_at(tmp_path / "long", seconds=1.01 * HOUR / runs, agree=long), BEST)
     assert (len(short), len(long)) == (0, 1)
 
 

@@ -10,6 +10,7 @@ from search.cli import main
 from search.folder import Places, new_folder
 from search.ledger import Ledger
 from search.spent import spent
+from search.stored import stored
 
 
 @pytest.fixture
@@ -33,11 +34,25 @@ def test_the_sum_is_device_hours_times_the_price(folder: Path) -> None:
     assert told[1] == "in all: 2 trials, 2 h 30 min of device time, 7.50 in your money"
 
 
+def test_what_early_stopping_saved_is_priced_too(folder: Path) -> None:
+    ledger = Ledger(stored(folder).ledger)
+    ledger.end("b", "stopped", 0.0, 2, "")  # after one of two epochs, which took half a device-hour
+    ledger.close()
+    assert "early stopping saved 1.50" in spent(folder, 3.0)
+
+
 def test_the_copy_in_the_folder_tells_it_where_the_ledger_is_on_another_machine(
     folder: Path,
 ) -> None:
     (folder.parent / "elsewhere.db").unlink()
     assert "7.50" in spent(folder, 3.0)
+
+
+def test_the_ledger_itself_counts_where_it_is_ahead_of_the_copy(folder: Path) -> None:
+    ledger = Ledger(stored(folder).ledger)
+    ledger.report("b", {"epoch": 2, "value": 0.5, "elapsed": 900.0}, 2)
+    ledger.close()
+    assert "in all: 2 trials, 3 h 00 min" in spent(folder, 3.0)
 
 
 def test_without_a_price_it_is_said_how_to_name_one(folder: Path) -> None:
