@@ -49,9 +49,11 @@ def test_the_copy_in_the_folder_tells_it_where_the_ledger_is_on_another_machine(
 
 
 def test_the_ledger_itself_counts_where_it_is_ahead_of_the_copy(folder: Path) -> None:
+    copy = (folder / "ledger.db").read_bytes()
     ledger = Ledger(stored(folder).ledger)
     ledger.report("b", {"epoch": 2, "value": 0.5, "elapsed": 900.0}, 2)
     ledger.close()
+    (folder / "ledger.db").write_bytes(copy)
     assert "in all: 2 trials, 3 h 00 min" in spent(folder, 3.0)
 
 
