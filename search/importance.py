@@ -104,7 +104,8 @@ def comparable(entries: Sequence[Entry]) -> list[Entry]:
     return [
         e
         for e in entries
-        if e.phase == "search" and e.state == "completed" and math.isfinite(e.value or math.nan)
+        if e.phase == "search" and e.state == "completed"
+        if e.value is not None and math.isfinite(e.value)
     ]
 
 
@@ -123,15 +124,13 @@ def domain(knob: Knob) -> BaseDistribution:
 def place(knob: Knob, value: Value) -> Value:
     """A value as it stands in the knob's domain."""
     if isinstance(knob, Range):
-        inside = min(max(float(value), knob.low), knob.high)
-        return math.log(inside) if knob.log else inside
+        return math.log(float(value)) if knob.log else float(value)
     return value
 
 
 def is_inside(study: Study, entry: Entry) -> bool:
-    """Whether a trial's whole numbers and choices still belong to the space, once narrowed."""
-    knobs = study.space.items()
-    return all(isinstance(k, Range) or k.holds(entry.point[name]) for name, k in knobs)
+    """Whether a trial's values still belong to the space, once narrowed."""
+    return all(knob.holds(entry.point[name]) for name, knob in study.space.items())
 
 
 def as_trial(study: Study, domains: dict[str, BaseDistribution], entry: Entry) -> FrozenTrial:

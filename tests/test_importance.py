@@ -88,6 +88,14 @@ def test_only_full_budget_trials_of_the_search_count() -> None:
     assert importances(study(), [*others, *entries(12)], ped_anova(12), 2, 0) == without
 
 
+def test_a_score_of_zero_counts() -> None:
+    """Training collapses where theta is high, and only there."""
+    found = [entry(n, 0.0 if entry(n).point["cross.theta"] > 0.25 else 0.5) for n in range(30)]
+    for evaluator in (ped_anova(30), fanova(0)):
+        shares = importances(study(), found, evaluator, 2, 0)
+        assert max(shares, key=lambda name: shares[name].share, default="") == "cross.theta"
+
+
 def test_ten_trials_with_two_scores_are_enough() -> None:
     found = [entry(n, 0.5 + n % 2 / 10) for n in range(10)]
     assert importances(study(), found, ped_anova(10), 2, 0).keys() == SPACE.keys()
@@ -98,9 +106,9 @@ def test_an_interval_is_the_middle_95_of_100_resamples() -> None:
     assert (found.low, found.high) == pytest.approx((0.025, 0.975), abs=0.002)
 
 
-def test_trials_outside_a_space_that_was_narrowed_do_not_count() -> None:
-    """A whole number or a choice that is no more among the study's."""
-    outside = [entry(n, 9.0, point={"cross.eta": 5}) for n in range(100, 105)]
+@pytest.mark.parametrize("point", [{"cross.eta": 5}, {"cross.theta": 0.9}])
+def test_trials_outside_a_space_that_was_narrowed_do_not_count(point: dict[str, Any]) -> None:
+    outside = [entry(n, 9.0, point=point) for n in range(100, 105)]
     without = importances(study(), entries(12), ped_anova(12), 2, 0)
     assert importances(study(), [*outside, *entries(12)], ped_anova(12), 2, 0) == without
 
