@@ -109,7 +109,8 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
     """
     runs = on_curves(study, entries, best)
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
-    confirmed = [e for e in entries if e.phase == CONFIRM and e.point == best.point]
+    again = [e for e in entries if e.phase == CONFIRM and e.point == best.point]
+    confirmed = [e for e in again if e.state == "completed"]
     centre = mean([e.value or 0.0 for e in own or confirmed or [best]])
     gain = centre - baseline
     floor = baseline + MOST * gain if gain > 0 else -inf  # below it lies a cliff

@@ -226,6 +226,15 @@ def test_without_curves_the_mean_is_the_confirmations() -> None:
     assert "over the confirmation's seeds, as no curve was trained" in best_line(told)
 
 
+def test_a_run_of_the_confirmation_that_failed_is_no_score_of_zero() -> None:
+    """With seeds of a confirmation that was larger: the incumbent's own had all to succeed."""
+    runs = [
+        sample_entry(f"confirm-{seed}", score, phase="confirm", seed=seed)
+        for seed, score in ((107, 0.4), (108, 0.6), (109, None))
+    ]
+    assert found([BEST, *runs]).mean == pytest.approx(0.5)
+
+
 def test_without_curves_the_mean_is_the_searchs() -> None:
     told = found([BEST])
     assert (told.mean, told.seeds, told.noise) == (0.8, (), None)
