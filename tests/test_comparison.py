@@ -102,6 +102,12 @@ def test_a_map_frames_the_incumbents_cell_and_writes_light_on_dark() -> None:
     assert (colours[f"{lowest:.4f}"], colours[f"{highest:.4f}"]) == ("white", "black")
 
 
+def test_noise_alone_does_not_use_the_whole_scale_of_a_maps_colours() -> None:
+    near = replace(interaction(), means={(0, 2): 0.70, (1, 4): 0.71})
+    axes, _ = rendered(draw_interaction(near, findings()))
+    assert axes.images[0].get_clim() == pytest.approx((0.655, 0.755))
+
+
 def test_an_empty_map_can_be_drawn() -> None:
     empty = Interaction(("cross.theta", "loss.beta"), ((0.0, 0.1), (1e-3,)), {}, {})
     axes, _ = rendered(draw_interaction(empty, findings()))
