@@ -97,7 +97,6 @@ def contrast(study: Study, entries: Sequence[Entry]) -> Contrast:
     ends = {e.trial_id: e for e in entries if e.phase == COMPARE and e.state != "running"}
     metric = study.base.metric.removeprefix("valid_")
     runs = compared(study)
-    changes = study.compare.named if study.compare else {}
     rows = []
     for name, wanted in runs.items():
         there = [ends[run.trial_id] for run in wanted if run.trial_id in ends]
@@ -105,7 +104,7 @@ def contrast(study: Study, entries: Sequence[Entry]) -> Contrast:
         rows.append(
             Variant(
                 name,
-                changes[name],
+                wanted[0].point,
                 test=on_test(done, f"test_{metric}"),
                 valid={e.seed: e.value for e in done if e.value is not None},
                 failed=len(there) - len(done),

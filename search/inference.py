@@ -86,9 +86,7 @@ def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread
     within, all_freedom = left_over(told, by_value)
     single = Spread(within / all_freedom, all_freedom)
     rest, freedom = left_over(told, by_value, by_seed)
-    if within == 0:  # they differ by rounding only
-        return Spread(0.0, 1.0), Spread(0.0, 1.0)
-    if freedom < 1 or rest == 0:
+    if rest == 0:
         # One lively value has nothing to take the seed's part from. And few tweets make few
         # different scores: that all seeds moved them alike is luck, no certainty.
         return single, single

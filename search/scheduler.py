@@ -53,11 +53,11 @@ def rungs(study: Study) -> tuple[int, ...]:
     epochs, first, factor = study.budget.epochs, grace(study), study.scheduler.reduction
     if study.scheduler.name == "none":
         return ()
-    most = int(log(epochs / first) / log(factor)) + 1
-    left, found = [first * factor**number for number in range(most + 1)], []
+    count = int(log(epochs / first) / log(factor)) + 1
+    milestones = [first * factor**number for number in range(count)]
+    found: list[int] = []
     for epoch in range(1, epochs):
-        if due := [milestone for milestone in left if milestone <= epoch]:
-            left.remove(max(due))
+        if sum(milestone <= epoch for milestone in milestones) > len(found):
             found.append(epoch)
     return tuple(found)
 
