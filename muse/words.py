@@ -16,7 +16,7 @@ from muse.config import MuseConfig
 MARKS = re.escape(
     ".,!?:;'\"()[]{}<>|…“”‘’«»¡¿"  # noqa: RUF001
     "、。，！？：；（）「」『』《》〈〉【】"  # noqa: RUF001 - of Chinese and Japanese
-    "،؛؟۔।॥"  # of Arabic, Urdu and Hindi
+    "،؛؟۔।॥"  # noqa: RUF001 - of Arabic, Urdu and Hindi
 )
 """Words of their own wherever they stand."""
 
