@@ -134,12 +134,11 @@ def landmarks(axes: Axes, curve: Curve, findings: Findings, span: tuple[float, f
         axes.axhline(
             findings.baseline, **style, label=f"without learning ({findings.baseline:.2g})"
         )
-    own = next((v.mean for v in curve.levels if v.value == curve.incumbent), None)
     where = place(curve.knob, curve.incumbent)
     axes.plot([where, where], span, color=ORANGE, linewidth=1, linestyle=":", zorder=1)
     mark: dict[str, Any] = {"marker": "*", "ms": 13, "mec": "black", "mew": 0.6, "ls": ""}
-    if own is not None:
-        axes.plot([where], [own], color=ORANGE, zorder=5, label="incumbent", **mark)
+    if curve.own_mean is not None:
+        axes.plot([where], [curve.own_mean], color=ORANGE, zorder=5, label="incumbent", **mark)
 
 
 def scores(axes: Axes, curve: Curve, findings: Findings) -> None:

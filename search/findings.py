@@ -98,6 +98,11 @@ class Curve:
         scored = [(v.mean, v.value == self.incumbent, v) for v in self.levels if v.mean is not None]
         return max(scored, key=itemgetter(0, 1))[2] if scored else None
 
+    @property
+    def own_mean(self) -> float | None:
+        """The incumbent's mean score on this curve; None where it has none."""
+        return next((v.mean for v in self.levels if v.value == self.incumbent), None)
+
     def beside(self, level: Level) -> tuple[float, float] | None:
         """The interval of a value's difference, laid on the incumbent's mean; None: there is none.
 
@@ -105,7 +110,7 @@ class Curve:
         their differences (Baguley 2012, "Calculating and graphing within-subject confidence
         intervals for ANOVA").
         """
-        own = next((v.mean for v in self.levels if v.value == self.incumbent), None)
+        own = self.own_mean
         if self.inert or own is None:
             return None
         if level.difference_low is None or level.difference_high is None:

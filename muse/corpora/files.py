@@ -86,7 +86,7 @@ def read_utf8(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def shown(text: str, most: int = 80) -> str:
+def quoted(text: str, most: int = 80) -> str:
     """A text as an error quotes it: on one line, and where it is long its first signs."""
     text = text.replace("\r", " ")  # line ends of old Macs, where a whole file is one line
     return text if len(text) <= most else f"{text[:most]}..."

@@ -18,9 +18,9 @@ from muse.corpora.files import (
     corpus_folder,
     is_file,
     picture_files,
+    quoted,
     read_lines,
     read_utf8,
-    shown,
     split_files,
 )
 from muse.corpora.tweet import SENTIMENTS, Corpus, SplitName, Tweet
@@ -78,14 +78,14 @@ def read_tags(path: Path) -> list[Tagged]:
         guid, comma, tag = (part.strip() for part in line.partition(","))
         if not comma:
             raise UserError(
-                f"{path}, line {number}: '{shown(line)}' has no comma; a row is guid,tag."
+                f"{path}, line {number}: '{quoted(line)}' has no comma; a row is guid,tag."
             )
         if not guid or "," in tag:
             raise UserError(
-                f"{path}, line {number}: '{shown(line)}'; a row is an id, a comma, a tag."
+                f"{path}, line {number}: '{quoted(line)}'; a row is an id, a comma, a tag."
             )
         if '"' in tag:
-            raise UserError(f"{path}, line {number}: {shown(line)}; write it without quotes.")
+            raise UserError(f"{path}, line {number}: {quoted(line)}; write it without quotes.")
         check_sentiments(path, number, [tag])
         check_tweet(path, number, guid, lines)
         rows.append((guid, tag))
@@ -97,7 +97,7 @@ def below_header(path: Path, header: str) -> list[tuple[int, str]]:
     first, *rows = read_lines(path)
     if first[1].strip().lower().endswith(SENTIMENTS):
         raise UserError(
-            f"{path}, line 1: '{shown(first[1])}' is a tweet; the first line is {header}."
+            f"{path}, line 1: '{quoted(first[1])}' is a tweet; the first line is {header}."
         )
     return [(number, line.strip()) for number, line in rows if line.strip()]
 
@@ -136,8 +136,8 @@ def check_tweet(path: Path, number: int, guid: str, lines: dict[str, int]) -> No
     lines[guid] = number
     if not is_file(file := text_file(path.parent, guid)):
         raise UserError(
-            f"{path}, line {number}: tweet '{shown(guid)}' has no text; it would be "
-            f"{file.parent / shown(file.name)}."
+            f"{path}, line {number}: tweet '{quoted(guid)}' has no text; it would be "
+            f"{file.parent / quoted(file.name)}."
         )
 
 
@@ -146,7 +146,7 @@ def check_sentiments(path: Path, number: int, given: Sequence[str]) -> None:
     for sentiment in given:
         if sentiment not in SENTIMENTS:
             raise UserError(
-                f"{path}, line {number}: '{shown(sentiment)}' is no sentiment; "
+                f"{path}, line {number}: '{quoted(sentiment)}' is no sentiment; "
                 f"it is one of {', '.join(SENTIMENTS)}."
             )
 

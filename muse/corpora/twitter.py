@@ -7,7 +7,7 @@ A tweet is a line `IMGID:<id>`, then `token<TAB>tag` lines, then an empty line. 
 from pathlib import Path
 
 from muse.config import DataConfig
-from muse.corpora.files import corpus_folder, picture_files, read_lines, shown, split_files
+from muse.corpora.files import corpus_folder, picture_files, quoted, read_lines, split_files
 from muse.corpora.tweet import Corpus, Tweet, entity_labels
 from muse.errors import UserError
 
@@ -43,7 +43,7 @@ def read_split(path: Path, labels: tuple[str, ...], pictures: dict[str, Path]) -
     for header, block in blocks(path):
         if not block:
             raise UserError(
-                f"{path}, tweet '{shown(header)}': has no words; it needs at least one."
+                f"{path}, tweet '{quoted(header)}': has no words; it needs at least one."
             )
         words, tags = zip(*(parse(path, row, line, labels) for row, line in block), strict=True)
         tweets.append(Tweet(header, words, pictures.get(header), tags))
@@ -64,7 +64,7 @@ def blocks(path: Path) -> list[tuple[str, list[tuple[int, str]]]]:
             found[-1][1].append((number, line))
         else:
             raise UserError(
-                f"{path}, line {number}: '{shown(line)}' belongs to no tweet; each begins with a "
+                f"{path}, line {number}: '{quoted(line)}' belongs to no tweet; each begins with a "
                 f"line '{HEADER}<id>' and ends with an empty one."
             )
     return found
@@ -74,7 +74,7 @@ def parse(path: Path, number: int, line: str, labels: tuple[str, ...]) -> tuple[
     """One line as word and tag. OTHER and MISC are two names of one type."""
     word, tab, tag = line.rpartition("\t")
     tag = tag.strip().replace("OTHER", "MISC")
-    here = f"{path}, line {number}: '{shown(line)}'"
+    here = f"{path}, line {number}: '{quoted(line)}'"
     if "\t" in word:
         raise UserError(f"{here} has more columns than token<TAB>tag.")
     if tab and not word:
