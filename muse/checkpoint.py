@@ -25,7 +25,7 @@ from muse.pretrained import load_tokenizer, save_tokenizer, text_config
 
 FORMAT = 3
 LAST = "last.pt"
-LAST_FORMAT = 4
+LAST_FORMAT = 5
 
 Weights = dict[str, torch.Tensor]
 """By the names of a model's `state_dict`."""

@@ -29,9 +29,9 @@ def fit(
 ) -> dict[str, float]:
     """Train, validate each epoch and keep the best model in `folder/best`.
 
-    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports that epoch
-    again, for the run may have ended before anyone was told. Epochs after it are trained again: the
-    state is written while the next epoch is trained, and may have come to nothing.
+    Goes on from `folder/last.pt` where an earlier run was interrupted, and then reports its epochs
+    again, for whoever was told of them may be gone. Epochs after it are trained again: the state is
+    written while the next epoch is trained, and may have come to nothing.
 
     Args:
         config: all settings.
@@ -108,11 +108,11 @@ def complete(
         OSError: a checkpoint could not be written.
     """
     epochs = run.config.train.epochs
-    wanted = told(run, report) if run.epoch else True
+    wanted = all(told(run, report, figures) for figures in run.reports)
     while wanted and run.epoch < epochs:
         run_epoch(run)
         keep(run, folder, writer, best=keep_best)
-        wanted = told(run, report)
+        wanted = told(run, report, run.report)
     writer.flush()
     if run.worker.rank == 0 and run.epoch >= epochs:
         (folder / LAST).unlink(missing_ok=True)  # else whoever ended the run may take it up again
@@ -136,7 +136,7 @@ def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
     """
     if run.worker.rank > 0:
         return
-    is_best = best and run.best_epoch == run.epoch
+    is_best = best and run.report["best_epoch"] == run.epoch
     goes_on = run.epoch < run.config.train.epochs and not writer.busy()
     if not (is_best or goes_on):
         return
@@ -151,9 +151,9 @@ def keep(run: Run, folder: Path, writer: Writer, *, best: bool = True) -> None:
     writer.write(write)
 
 
-def told(run: Run, report: Report) -> bool:
-    """The first worker reports; all of them learn whether to go on."""
-    wanted = report(run.report) if run.worker.rank == 0 else True
+def told(run: Run, report: Report, figures: dict[str, float]) -> bool:
+    """The first worker reports an epoch; all of them learn whether to go on."""
+    wanted = report(figures) if run.worker.rank == 0 else True
     if run.worker.world == 1:
         return wanted
     answer = torch.tensor([float(wanted)], device=run.worker.device)

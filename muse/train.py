@@ -1,5 +1,6 @@
 """A run and its epochs: build the model, train on every batch, validate. `muse/fit.py` ends it."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -54,10 +55,16 @@ class Run:
     schedule: LambdaLR
     step: Step | RecordedStep
     bf16: bool
-    epoch: int = 0
-    best: float = float("-inf")
-    best_epoch: int = 0
-    report: dict[str, float] = field(default_factory=dict)
+    reports: list[dict[str, float]] = field(default_factory=list)
+    """The figures of each epoch that was trained."""
+
+    @property
+    def epoch(self) -> int:
+        return len(self.reports)
+
+    @property
+    def report(self) -> dict[str, float]:
+        return self.reports[-1] if self.reports else {}
 
     def autocast(self) -> AbstractContextManager[object]:
         return autocast(self.worker.device, bf16=self.bf16)
@@ -68,7 +75,7 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "progress": (self.epoch, self.best, self.best_epoch, self.report),
+            "reports": self.reports,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -76,7 +83,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         restore_optimizer(self.optimizer, state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.best, self.best_epoch, self.report = state["progress"]
+        self.reports = list(state["reports"])
 
 
 def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
@@ -223,7 +230,7 @@ def rates(config: MuseConfig, rate: float) -> dict[str, float]:
 
 
 def run_epoch(run: Run) -> None:
-    """Train and validate one epoch more, and leave its figures in `run.report`."""
+    """Train and validate one epoch more, and add its figures to `run.reports`."""
     epoch, began = run.epoch + 1, time.perf_counter()
     rate = float(run.schedule.get_last_lr()[0])
     figures = train_one_epoch(run, epoch)
@@ -232,18 +239,18 @@ def run_epoch(run: Run) -> None:
     with run.autocast():
         scores = evaluate(run.model, run.tensors.splits["valid"], run.config, run.worker)
     valid = {f"valid_{name}": value for name, value in scores.items()}
-    value = valid[run.config.metric]
-    if value > run.best:
-        run.best, run.best_epoch = value, epoch
-    run.epoch = epoch
-    run.report = {
-        "epoch": epoch,
-        "value": value,
-        "best": run.best,
-        "best_epoch": run.best_epoch,
-        **valid,
-        **figures,
-        **rates(run.config, rate),
-        "samples_per_second": len(run.tensors.splits["train"]) / trained,
-        "seconds": time.perf_counter() - began,
-    }
+    value, before = valid[run.config.metric], run.report
+    better = value > before.get("best", -math.inf)
+    run.reports.append(
+        {
+            "epoch": epoch,
+            "value": value,
+            "best": value if better else before["best"],
+            "best_epoch": epoch if better else before["best_epoch"],
+            **valid,
+            **figures,
+            **rates(run.config, rate),
+            "samples_per_second": len(run.tensors.splits["train"]) / trained,
+            "seconds": time.perf_counter() - began,
+        }
+    )

@@ -63,6 +63,10 @@ def one_of_two(rank: int, folder: Path) -> None:
     tensors = small_tensors(config, folder / "cache")
     refusals = lambda figures: figures["epoch"] < 2  # noqa: E731
     got["refused"] = fit(config, tensors, refusals, folder / "run", worker)
+    fit(config, tensors, refusals, folder / "again", worker)
+    told: list[float] = []
+    go_on = lambda figures: told.append(figures["epoch"]) or True  # noqa: E731
+    got["again"] = (fit(config, tensors, go_on, folder / "again", worker)["epoch"], told)
     wild = small_config("msa", train={"learning_rate": 1e30})
     try:
         fit(wild, tensors, lambda _: True, folder / "wild", worker)
@@ -102,6 +106,13 @@ def test_two_workers_both_stop_when_the_first_is_refused(two_workers: Any) -> No
     _, results = two_workers
 
     assert [result["refused"]["epoch"] for result in results] == [2, 2]
+
+
+@pytest.mark.slow
+def test_two_workers_go_on_together_and_the_first_tells_all_epochs(two_workers: Any) -> None:
+    _, results = two_workers
+
+    assert [result["again"] for result in results] == [(3, [1, 2, 3]), (3, [])]
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch, until: threading.Event) -> list[int]
     def save(folder: Path, state: dict[str, Any]) -> None:
         assert until.wait(PATIENCE)
         save_last(folder, state)
-        kept.append(state["progress"][0])
+        kept.append(len(state["reports"]))
 
     monkeypatch.setattr(fitting, "save_last", save)
     return kept
@@ -184,7 +184,7 @@ def test_training_goes_on_while_its_state_is_written(
     fit(config, tensors, report, tmp_path / "run")
     state = load_last(tmp_path / "run", CPU)
     assert state is not None
-    assert kept == [state["progress"][0]] == [1]  # those of 2 and 3 were not worth waiting for
+    assert kept == [len(state["reports"])] == [1]  # those of 2 and 3 were not worth waiting for
 
     fit(config, tensors, lambda figures: told.append(figures) or True, tmp_path / "run")
     assert [figures["epoch"] for figures in told] == [1, 2, 3, 1, 2, 3, 4]
@@ -207,7 +207,7 @@ def test_a_state_never_tells_of_a_best_model_that_is_not_there(
     def save(folder: Path, state: dict[str, Any]) -> None:
         best = weights(load(folder / "best")[0])
         own = all(torch.equal(best[name], value) for name, value in state["model"].items())
-        seen.append((state["progress"][2], own))
+        seen.append((state["reports"][-1]["best_epoch"], own))
         save_last(folder, state)
 
     scores = iter([0.5, 0.9, 0.7])
