@@ -19,8 +19,8 @@ from muse.checkpoint import export, save_last
 from muse.copies import Copies
 from muse.model import Muse
 from muse.optimizer import build_optimizer
-from muse.pretrained import build_tokenizer
 from muse.step import Step
+from muse.tokenizer import build_tokenizer
 
 
 def trained(preset: Any, device: torch.device) -> tuple[Muse, dict[str, Any]]:

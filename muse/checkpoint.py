@@ -21,7 +21,8 @@ from muse.config import MuseConfig
 from muse.durable import to_disk
 from muse.errors import UserError
 from muse.model import Muse
-from muse.pretrained import load_tokenizer, save_tokenizer, text_config
+from muse.pretrained import text_config
+from muse.tokenizer import load_tokenizer, save_tokenizer
 
 FORMAT = 3
 LAST = "last.pt"

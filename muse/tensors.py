@@ -20,7 +20,7 @@ from muse.batch import Batch, moved_to
 from muse.config import Task
 from muse.errors import UserError
 from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
-from muse.pretrained import load_tokenizer
+from muse.tokenizer import load_tokenizer
 from muse.tokens import Ints
 
 FORMAT = 5

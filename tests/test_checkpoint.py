@@ -16,7 +16,7 @@ from muse.config import MuseConfig
 from muse.encoders import build_text_model
 from muse.errors import UserError
 from muse.model import Muse
-from muse.pretrained import build_tokenizer
+from muse.tokenizer import build_tokenizer
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -22,7 +22,7 @@ from small_corpora import (
 from muse.errors import UserError
 from muse.pictures import BLANK
 from muse.prepare import prepare
-from muse.pretrained import build_tokenizer
+from muse.tokenizer import build_tokenizer
 from muse.tokens import encode
 
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from muse.look import pieces_of
 from muse.mistakes import words_of
-from muse.pretrained import SPECIAL
+from muse.tokenizer import SPECIAL
 from muse.tokens import Encoded, encode
 
 BLANK = "\u0120"

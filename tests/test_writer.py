@@ -16,7 +16,7 @@ from muse.checkpoint import LAST, export, load, load_last, save_last
 from muse.copies import Copies, copied
 from muse.device import CPU
 from muse.fit import fit
-from muse.pretrained import build_tokenizer
+from muse.tokenizer import build_tokenizer
 from muse.writer import Writer
 
 PATIENCE = 60.0
