@@ -17,7 +17,8 @@ from search.findings import Curve, Findings
 from search.hparams import SCORE, experiment, session
 from search.space import Space, Whole, short
 from search.tables import escaped, markdown, origin, values
-from search.wording import headline, reading, title
+from search.terms import title
+from search.wording import headline, reading
 
 CURVES = "sensitivity"
 """Run of the curves, beside those of the trials."""

@@ -10,12 +10,12 @@ from muse.evaluate import trivial_score
 from muse.tensors import Tensors
 from search.best import read_best
 from search.entry import Entry
-from search.inference import Spread
+from search.spread import Spread
 from search.stored import provenance_of
 from search.study import Study
 from search.tables import atomically, markdown
+from search.terms import metric_name, title
 from search.view import number
-from search.wording import metric_name, title
 from search.work import Work
 
 TASKS = {

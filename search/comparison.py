@@ -14,8 +14,8 @@ from search.drawing import legend
 from search.findings import Curve, Findings, Importance, Interaction, Verdict
 from search.scales import LEAST_SPAN
 from search.space import ETA, MU, Value
+from search.terms import metric_name, score, title
 from search.view import number
-from search.wording import metric_name, score, title
 
 LOOKS: dict[Verdict, tuple[str, str]] = {
     "cliff": (RED, "xxx"),

@@ -11,9 +11,9 @@ import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from search.entry import Entry
-from search.inference import CONFIDENCE, ROUNDING, Spread
 from search.plan import COMPARE, compared
 from search.space import Point
+from search.spread import CONFIDENCE, ROUNDING, Spread
 from search.study import Study
 
 Scores = dict[int, float]

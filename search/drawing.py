@@ -19,8 +19,9 @@ from search.findings import Curve, Findings
 from search.foot import FOOT, foot, rows_of
 from search.scales import heights, is_log, place, scale
 from search.space import Choice
+from search.terms import meaning, metric_name, title
 from search.verdict import are_alike
-from search.wording import NO_SCORE, ONE_SEED, few_seeds, meaning, metric_name, title
+from search.wording import NO_SCORE, ONE_SEED, few_seeds
 
 LINE = 95
 """Letters that fit above a picture."""

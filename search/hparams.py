@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from search.entry import Entry
 from search.space import Knob, Point, Range, Space, Value, Whole, short
-from search.wording import metric_name, title
+from search.terms import metric_name, title
 
 SCORE = "best"
 """Tag of the score that the page shows: each trial has a curve of it."""

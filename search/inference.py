@@ -5,121 +5,16 @@ The runs of a setting are a randomised block design: values are the treatments, 
 lend each other their spread.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from search.findings import Level, Run
 from search.space import Value
-
-CONFIDENCE = 0.95
-ROUNDING = 1e-9
-"""Scores as near as this are the same."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A variance with the degrees of freedom that it was estimated with."""
-
-    variance: float
-    freedom: float
-
-    @property
-    def deviation(self) -> float:
-        """Its root, in units of the score."""
-        return float(np.sqrt(self.variance))
-
-    def interval(self, centre: float, share: float) -> tuple[float, float]:
-        """Student's interval around a mean whose variance is `share` of this one."""
-        if self.variance == 0.0:
-            return centre, centre
-        scale = float(np.sqrt(self.variance * share))
-        low, high = stats.t.interval(CONFIDENCE, self.freedom, loc=centre, scale=scale)
-        return float(low), float(high)
-
-    def chance(self, difference: float, share: float) -> float:
-        """Two-sided probability of a difference as large, were there none."""
-        if self.variance == 0.0:
-            return float(abs(difference) < ROUNDING)
-        scale = float(np.sqrt(self.variance * share))
-        return float(2 * stats.t.sf(abs(difference) / scale, self.freedom))
-
-
-def lively(runs: Sequence[Run], floor: float = -np.inf) -> list[Run]:
-    """The scored runs of values whose scores differ and whose mean reaches a floor.
-
-    Where training collapses, all seeds score much the same or one is saved by luck. Such a spread
-    says nothing about the other values, and would make their intervals too narrow or too wide.
-    Means and variances of normal scores are independent, so choosing by the mean biases nothing.
-    """
-    scores: dict[Value, list[float]] = {}
-    for run in runs:
-        if run.metric is not None:
-            scores.setdefault(run.value, []).append(run.metric)
-    good = {v for v, found in scores.items() if len(set(found)) > 1 and np.mean(found) >= floor}
-    return [run for run in runs if run.metric is not None and run.value in good]
-
-
-def has_runs_twice(runs: Sequence[Run]) -> bool:
-    """Whether any value was scored with more than one seed."""
-    values = [run.value for run in runs if run.metric is not None]
-    return len(values) > len(set(values))
-
-
-def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread] | None:
-    """The variance of single scores over seeds, and of scores once the seed's own part is out.
-
-    The first is a sum of two mean squares; its degrees of freedom are Satterthwaite's (1946).
-
-    Returns:
-        None where every value was scored once only, so that nothing is known of the noise.
-    """
-    if not has_runs_twice(runs):
-        return None
-    told = lively(runs, floor) or lively(runs)
-    if not told:
-        return Spread(0.0, 1.0), Spread(0.0, 1.0)
-    within, all_freedom = left_over(told, by_value)
-    single = Spread(within / all_freedom, all_freedom)
-    rest, freedom = left_over(told, by_value, by_seed)
-    if rest == 0:
-        # One lively value has nothing to take the seed's part from. And few tweets make few
-        # different scores: that all seeds moved them alike is luck, no certainty.
-        return single, single
-    seeds = all_freedom - freedom
-    squares = (within - rest) ** 2 / seeds + rest**2 / freedom
-    return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)
-
-
-def left_over(runs: Sequence[Run], *factors: Callable[[Run], Value]) -> tuple[float, float]:
-    """Sum of squares of the scores that some factors leave over, and its degrees of freedom.
-
-    That is analysis of variance by least squares, so a run may be missing.
-    """
-    scores = np.array([run.metric for run in runs], float)
-    columns = []
-    for factor in factors:
-        given = [factor(run) for run in runs]
-        columns += [[one == value for value in given] for one in dict.fromkeys(given)]
-    design = np.array(columns, float).T
-    fit, _, rank, _ = np.linalg.lstsq(design, scores)
-    left = scores - design @ fit
-    left[np.abs(left) < 1e-12 * np.abs(scores).max(initial=0.0)] = 0.0  # rounding, not noise
-    return float((left**2).sum()), float(len(scores) - rank)
-
-
-def by_value(run: Run) -> Value:
-    """What a run is a treatment of."""
-    return run.value
-
-
-def by_seed(run: Run) -> Value:
-    """The block that a run belongs to."""
-    return run.seed
+from search.spread import CONFIDENCE, Spread, spreads, together
 
 
 def levels(
@@ -162,13 +57,6 @@ def own_spread(here: dict[int, float], floor: float) -> Spread | None:
     if len(scores) < 2 or has_collapsed(here) or np.mean(scores) >= floor:
         return None
     return Spread(float(np.var(scores, ddof=1)), len(scores) - 1)
-
-
-def together(one: Spread, other: Spread) -> Spread:
-    """The variance of a difference of two scores; its freedom is Satterthwaite's (1946)."""
-    both = one.variance + other.variance
-    squares = one.variance**2 / one.freedom + other.variance**2 / other.freedom
-    return Spread(both, both**2 / squares if squares else 1.0)
 
 
 def mean_of(here: dict[int, float], spread: Spread | None) -> dict[str, float]:
@@ -240,23 +128,3 @@ def holm(groups: Sequence[Sequence[Level]], error: float = 1 - CONFIDENCE) -> li
         [x if x.p is None else replace(x, survives=bool(next(verdicts))) for x in group]
         for group in groups
     ]
-
-
-def noise_floor(runs: Sequence[Run], floor: float = -np.inf) -> Spread | None:
-    """The variance of a score over seeds, pooled over configurations.
-
-    Args:
-        runs: of the confirm phase; `value` tells the configurations apart.
-        floor: a configuration with a score below it is not stable, and its spread not the noise.
-
-    Returns:
-        None with one seed.
-    """
-    unstable = {run.value for run in runs if run.metric is not None and run.metric < floor}
-    scored = [run for run in runs if run.metric is not None]
-    stable = [run for run in scored if run.value not in unstable]
-    told = stable if has_runs_twice(stable) else scored
-    if not has_runs_twice(told):
-        return None
-    squares, freedom = left_over(told, by_value)
-    return Spread(squares / freedom, freedom)

@@ -9,8 +9,9 @@ from scipy import stats
 from search.entry import Entry
 from search.fault import OF_MACHINES
 from search.findings import Interaction, Run
-from search.inference import CONFIDENCE, ROUNDING, scores_by_seed
+from search.inference import scores_by_seed
 from search.space import Point, Value
+from search.spread import CONFIDENCE, ROUNDING
 
 Pair = tuple[Value, Value]
 

@@ -42,8 +42,9 @@ from search.searcher import Listed, Proposal, Truthful
 from search.sensitivity import findings, with_importances
 from search.settle import settled_plan
 from search.stored import provenance_of
+from search.terms import metric_name
 from search.view import clock, several
-from search.wording import headline, metric_name
+from search.wording import headline
 from search.work import Work
 
 

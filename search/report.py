@@ -11,7 +11,7 @@ import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from search import wording
+from search import terms, wording
 from search.comparison import draw_interaction, draw_ranking
 from search.costs import PhaseCost
 from search.drawing import draw_curve, draw_overview
@@ -125,7 +125,7 @@ def content(
     """All that the templates insert; the pictures are written on the way."""
     about, place = origin(findings, provenance), folder / FOLDER
     overview = "All curves on one scale of scores. " + " ".join(wording.headline(findings))
-    order = ", ".join(wording.title(curve.name) for curve in findings.curves)
+    order = ", ".join(terms.title(curve.name) for curve in findings.curves)
     maps = []
     for map_ in findings.interactions:
         name = "-".join(["interaction", *map(short, map_.names)])
@@ -135,12 +135,12 @@ def content(
         )
     return {
         "study": findings.study,
-        "metric": wording.metric_name(findings.metric),
+        "metric": terms.metric_name(findings.metric),
         "headline": wording.headline(findings),
         "verdicts": wording.VERDICTS,
         "ranking": ranking(findings),
-        "disagree": [wording.title(name) for name in findings.disagree],
-        "alarms": [(wording.title(c.name), c.alarm) for c in findings.curves if c.alarm],
+        "disagree": [terms.title(name) for name in findings.disagree],
+        "alarms": [(terms.title(c.name), c.alarm) for c in findings.curves if c.alarm],
         "overview": picture(draw_overview(findings), "overview", overview, place, about),
         "ranked": picture(
             draw_ranking(findings), "ranking", f"Settings by effect: {order}.", place, about
@@ -158,11 +158,11 @@ def sections(findings: Findings, folder: Path, about: Mapping[str, str]) -> list
     """One for each setting, the strongest first."""
     made = []
     for curve in findings.curves:
-        name, key = wording.title(curve.name), short(curve.name)
+        name, key = terms.title(curve.name), short(curve.name)
         reading = wording.reading(curve, findings)
-        alt = f"Curve of {name} against {wording.metric_name(findings.metric)}. {reading}"
+        alt = f"Curve of {name} against {terms.metric_name(findings.metric)}. {reading}"
         shown = picture(draw_curve(curve, findings), key, alt, folder / FOLDER, about)
-        meaning, csv = wording.meaning(curve.name), f"{FOLDER}/{key}.csv"
+        meaning, csv = terms.meaning(curve.name), f"{FOLDER}/{key}.csv"
         made.append(
             Section(name, meaning, curve.verdict, reading, curve.alarm, shown, values(curve), csv)
         )

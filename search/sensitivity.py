@@ -13,10 +13,11 @@ from typing import Any
 from search.entry import Entry
 from search.findings import Curve, Findings, Run
 from search.importance import both, disagreements
-from search.inference import Spread, levels, noise_floor
+from search.inference import levels
 from search.interactions import as_run, changed, in_order, interaction
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
 from search.space import Point, Value, within
+from search.spread import Spread, noise_floor
 from search.study import Study
 from search.verdict import MOST, judge
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from search.costs import PhaseCost
 from search.findings import Curve, Findings, Importance, Level, Run
+from search.terms import between, chance, score, title
 from search.view import clock, number
-from search.wording import between, chance, excluded, safe_range, score, title
+from search.wording import excluded, safe_range
 
 Rows = list[list[str]]
 """A table: the head, then its rows."""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from search.findings import Curve, Level, Verdict
-from search.inference import CONFIDENCE, Spread, holm
+from search.inference import holm
 from search.space import Choice, Point, Range, Value, Whole
+from search.spread import CONFIDENCE, Spread
 from search.study import Study
 
 MOST = 0.5

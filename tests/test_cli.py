@@ -12,7 +12,8 @@ import pytest
 import yaml
 from sample_entries import BEST, POINT, SPACE, sample_study
 
-from search.cli import asked_for, build_parser, chosen_phases, main, overrides
+from search.cli import asked_for, main
+from search.options import build_parser, chosen_phases, overrides
 from search.plan import sweep
 
 

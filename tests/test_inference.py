@@ -11,8 +11,9 @@ from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
 from search.findings import Level
-from search.inference import Spread, holm, levels, noise_floor, spreads
+from search.inference import holm, levels
 from search.space import Value
+from search.spread import Spread, noise_floor, spreads
 
 
 def level_at(value: Value, scores: dict[Value, Sequence[float | None]]) -> Level:

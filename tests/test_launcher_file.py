@@ -9,10 +9,10 @@ import pytest
 from sample_entries import sample_study
 
 from muse.errors import UserError
-from search.cli import build_parser
 from search.cluster_check import launcher
 from search.cluster_check.cluster_file import read
 from search.launcher_file import LauncherFile, read_launcher_file
+from search.options import build_parser
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from muse import predict
-from search.cli import QUICKSTART, build_parser
+from search.cli import QUICKSTART
 from search.experiment import read_study
+from search.options import build_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

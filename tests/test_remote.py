@@ -16,8 +16,9 @@ from ray.job_submission import JobStatus
 
 from muse.errors import UserError
 from search import head, line, remote
-from search.cli import build_parser, main
+from search.cli import main
 from search.marks import ANSWER, ERROR, LINE
+from search.options import build_parser
 from search.provenance import code_hash
 
 FILE = Path("cluster.yaml")

@@ -7,8 +7,8 @@ import pytest
 from sample_entries import POINT, SPACE, sample_study
 
 from search.findings import Curve, Level
-from search.inference import Spread
 from search.space import Point, Value
+from search.spread import Spread
 from search.study import Study
 from search.verdict import effect, excluded_above, judge, safe, verdict
 

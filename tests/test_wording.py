@@ -6,19 +6,8 @@ import pytest
 from sample_findings import choice_curve, curve_of, failed_curve, findings, interaction, one_seed
 
 from search.findings import Interaction
-from search.wording import (
-    best_line,
-    between,
-    chance,
-    headline,
-    interplay,
-    listed,
-    metric_name,
-    reading,
-    safe_range,
-    score,
-    title,
-)
+from search.terms import between, chance, listed, metric_name, score, title
+from search.wording import best_line, headline, interplay, reading, safe_range
 
 FINDINGS = findings()
 
