@@ -31,7 +31,7 @@ def alarm(counts: tuple[int, ...], tweets: int, seeds: int, draw: np.random.Gene
             for value in range(count)
             for seed in range(seeds)
         ]
-        groups.append(levels(runs, range(count), 0))
+        groups.append(levels(runs, range(count), 0, grain=1 / tweets))
     return any(level.survives for group in holm(groups) for level in group)
 
 

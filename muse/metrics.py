@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 
 from seqeval.metrics import f1_score, precision_score, recall_score
+from seqeval.metrics.sequence_labeling import get_entities
 from sklearn.metrics import accuracy_score
 from sklearn.metrics import f1_score as class_f1_score
 
@@ -24,6 +25,11 @@ def span_scores(gold: Sequence[Tags], found: Sequence[Tags]) -> dict[str, float]
             "precision": float(precision_score(gold, found)),
             "recall": float(recall_score(gold, found)),
         }
+
+
+def count_spans(tags: Sequence[Tags]) -> int:
+    """How many entities `span_scores` sees."""
+    return len(get_entities([list(own) for own in tags]))
 
 
 def class_scores(gold: Sequence[str], found: Sequence[str]) -> dict[str, float]:

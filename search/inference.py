@@ -18,7 +18,11 @@ from search.spread import CONFIDENCE, Spread, spreads, together
 
 
 def levels(
-    runs: Sequence[Run], values: Sequence[Value], incumbent: Value, floor: float = -np.inf
+    runs: Sequence[Run],
+    values: Sequence[Value],
+    incumbent: Value,
+    floor: float = -np.inf,
+    grain: float = 0.0,
 ) -> tuple[Level, ...]:
     """What the runs at each value say, as far as their spread over all values can tell.
 
@@ -28,8 +32,9 @@ def levels(
         incumbent: the value to compare with, run by run of the same seed.
         floor: mean score below which a value's training has collapsed, and its noise is no
             other value's.
+        grain: by how much one right answer more moves a score.
     """
-    noise = spreads(runs, floor)
+    noise = spreads(runs, floor, grain)
     there = scores_by_seed(runs, incumbent)
     found = []
     for value in values:

@@ -11,7 +11,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
-from muse.evaluate import trivial_score
+from muse.evaluate import grain, trivial_score
 from search.best import put_model, read_best, write_best
 from search.bucket import at_hand
 from search.card import write_card
@@ -167,7 +167,8 @@ def report(work: Work) -> None:
     if not study.sensitivity.points:
         return
     best = incumbent(study, entries)
-    found = findings(study, entries, best, trivial_score(work.tensors, study.base))
+    baseline, step = trivial_score(work.tensors, study.base), grain(work.tensors, study.base)
+    found = findings(study, entries, best, baseline, step)
     found = with_importances(found, study, entries)
     about = provenance_of(root)
     spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)

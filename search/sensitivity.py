@@ -4,14 +4,15 @@ The trials of the search itself cannot tell: bad ones were stopped early and the
 where it was good already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from statistics import mean
 from typing import Any
 
 from search.entry import Entry
-from search.findings import Curve, Findings, Run
+from search.findings import Curve, Findings, Level, Run
 from search.importance import both, disagreements
 from search.inference import levels
 from search.interactions import as_run, changed, in_order, interaction
@@ -79,9 +80,13 @@ def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
 
 
 def raw_curve(
-    study: Study, entries: Sequence[Entry], best: Point, name: str, floor: float
+    study: Study,
+    entries: Sequence[Entry],
+    best: Point,
+    name: str,
+    read: Callable[..., tuple[Level, ...]],
 ) -> Curve:
-    """A curve before the comparisons are corrected for their number."""
+    """A curve before the comparisons are corrected for their number; `read` makes its levels."""
     runs = runs_of(entries, best, name)
     values = list(dict.fromkeys(run.value for run in runs))
     others = {**study.fixed, **{key: value for key, value in best.items() if key != name}}
@@ -90,7 +95,7 @@ def raw_curve(
         within(study.space, name, others),
         best[name],
         tuple(runs),
-        levels(runs, values, best[name], floor),
+        read(runs, values, best[name]),
         verdict="unjudged",
         effect=None,
         excluded_above=None,
@@ -99,7 +104,9 @@ def raw_curve(
     )
 
 
-def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: float) -> Findings:
+def findings(
+    study: Study, entries: Sequence[Entry], best: Entry, baseline: float, grain: float = 0.0
+) -> Findings:
     """All that the runs on record tell about the settings, but for the search's importances.
 
     Args:
@@ -107,6 +114,7 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
         entries: every trial on record.
         best: the incumbent.
         baseline: score without any learning.
+        grain: by how much one right answer more moves a score.
     """
     runs = on_curves(study, entries, best)
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
@@ -116,7 +124,8 @@ def findings(study: Study, entries: Sequence[Entry], best: Entry, baseline: floa
     gain = centre - baseline
     floor = baseline + MOST * gain if gain > 0 else -inf  # below it lies a cliff
     noise = noise_of(study, entries, floor)
-    raw = [raw_curve(study, runs, best.point, name, floor) for name in study.space]
+    read = partial(levels, floor=floor, grain=grain)
+    raw = [raw_curve(study, runs, best.point, name, read) for name in study.space]
     curves = judge(raw, gain, noise, best.point, study)
     pairs = strongest_pairs([curve.name for curve in curves], len(raw) ** 2)
     maps = [interaction(runs, best.point, pair) for pair in pairs]

@@ -63,10 +63,17 @@ def has_runs_twice(runs: Sequence[Run]) -> bool:
     return len(values) > len(set(values))
 
 
-def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread] | None:
+def spreads(
+    runs: Sequence[Run], floor: float = -np.inf, grain: float = 0.0
+) -> tuple[Spread, Spread] | None:
     """The variance of single scores over seeds, and of scores once the seed's own part is out.
 
     The first is a sum of two mean squares; its degrees of freedom are Satterthwaite's (1946).
+
+    Args:
+        runs: all runs of a setting.
+        floor: mean score below which a value's training has collapsed.
+        grain: by how much one right answer more moves a score.
 
     Returns:
         None where every value was scored once only, so that nothing is known of the noise.
@@ -75,7 +82,8 @@ def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread
         return None
     told = lively(runs, floor) or lively(runs)
     if not told:
-        return Spread(0.0, 1.0), Spread(0.0, 1.0)
+        hidden = rounding(runs, grain)
+        return hidden, hidden
     within, all_freedom = left_over(told, by_value)
     single = Spread(within / all_freedom, all_freedom)
     rest, freedom = left_over(told, by_value, by_seed)
@@ -86,6 +94,16 @@ def spreads(runs: Sequence[Run], floor: float = -np.inf) -> tuple[Spread, Spread
     seeds = all_freedom - freedom
     squares = (within - rest) ** 2 / seeds + rest**2 / freedom
     return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)
+
+
+def rounding(runs: Sequence[Run], grain: float) -> Spread:
+    """What scores may hide that are the same with every seed: less than one right answer.
+
+    With few tweets and seeds they are so by luck. A number that is rounded to a whole one is off by
+    a variance of a twelfth.
+    """
+    scored = [run.value for run in runs if run.metric is not None]
+    return Spread(grain**2 / 12, len(scored) - len(set(scored)))
 
 
 def left_over(runs: Sequence[Run], *factors: Callable[[Run], Value]) -> tuple[float, float]:

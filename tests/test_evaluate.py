@@ -11,7 +11,7 @@ from small_muse import small_config, small_tensors
 
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.evaluate import evaluate, find, trivial_score
+from muse.evaluate import evaluate, find, grain, trivial_score
 from muse.metrics import class_scores, official_f1, span_scores
 from muse.model import Muse
 from muse.tensors import Split, Tensors
@@ -184,6 +184,15 @@ def test_learning_nothing_is_to_find_no_entity(tmp_path: Path) -> None:
     config, tensors = prepared(tmp_path, "mner")
 
     assert trivial_score(with_labels(tensors, valid=[["B-PER"], ["O"]]), config) == 0
+
+
+def test_the_grain_of_a_score_is_a_tweet_or_an_entity(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa")
+    assert grain(with_labels(tensors, valid=["neutral"] * 8), config) == 1 / 8
+    config, tensors = prepared(tmp_path, "mner")
+    tags = [["B-PER", "I-PER", "O", "B-LOC"], ["O"], ["I-ORG"]]
+    assert grain(with_labels(tensors, valid=tags), config) == 1 / 3
+    assert grain(with_labels(tensors, valid=[["O"]]), config) == 1  # none: any is all
 
 
 def test_scoring_does_not_need_the_decoders(tmp_path: Path) -> None:

@@ -171,6 +171,22 @@ def test_scores_that_do_not_vary_at_all_are_equal_for_certain() -> None:
     assert (level.low, level.high) == pytest.approx((0.4, 0.4))
 
 
+@pytest.mark.parametrize(("right", "beyond"), [(1, False), (4, True)])
+def test_scores_that_are_the_same_with_every_seed_are_known_to_one_right_answer(
+    right: int, beyond: bool
+) -> None:
+    """Of 64 tweets; the error of rounding is that of a uniform number (its standard deviation)."""
+    other = 0.5 + right / 64
+    runs = runs_at({0.1: (0.5, 0.5), 0.2: (other, other), 0.3: (0.5, 0.5)})
+    _, level, _ = levels(runs, (0.1, 0.2, 0.3), 0.1, grain=1 / 64)
+    error = stats.uniform(0, 1 / 64).std()  # of a mean of two, twice
+    expected = 2 * stats.t.sf(right / 64 / error, 3)
+    assert level.p == pytest.approx(expected)
+    assert (level.p is not None and level.p < 0.01) == beyond
+    assert level.low is not None
+    assert level.low < other < level.high  # type: ignore[operator]
+
+
 def test_differences_that_are_equal_by_luck_are_not_certain() -> None:
     """One tweet more with each seed; whether seeds always move values alike is not known."""
     level = level_at(0.2, {0.1: (0.6325, 0.6150), 0.2: (0.6350, 0.6175)})
