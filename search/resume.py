@@ -26,8 +26,8 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
     Raises:
         UserError: there is none, or something that decides its figures changed.
     """
-    if way.storage:
-        bring_back(root, twin_of(root, way))
+    if twin := twin_of(root, way) or kept_twin(root):
+        bring_back(root, twin)
     found = stored(root)
     known = {prior.folder for prior in found.priors}
     if not {str(folder.resolve()) for folder in way.warm_start} <= known:
@@ -50,6 +50,11 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
             drop_unfinished(place, changed.spoils)
         write_about(root, history(found, study, changed, tensors.key))
         go(study, place, tensors, way, [f"going on although {each}" for each in changed.all])
+
+
+def kept_twin(root: Path) -> str:
+    """Address of the twin that a folder names: another head may have gone on there meanwhile."""
+    return stored(root).storage if (root / "study.yaml").is_file() else ""
 
 
 def check_budget(place: StudyFolder, study: Study) -> None:

@@ -16,13 +16,14 @@ from muse.applied import fingerprint
 from muse.checkpoint import LAST
 from muse.device import Worker
 from muse.errors import UserError
-from search import worker
+from search import resume, worker
 from search.abroad import Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket
-from search.folder import Places, new_folder
+from search.folder import Places, StudyFolder, new_folder
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.searcher import Proposal
+from search.start import Way
 from search.study import Study
 from search.task import Task
 from search.view import View
@@ -190,6 +191,28 @@ def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
     bring_back(first, f"{url}/mine")
     assert (first / "best.yaml").read_text() == "new"
     assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
+
+
+def test_a_resume_that_names_no_storage_takes_what_another_head_has_added(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first" / "mine", tmp_path / "second" / "mine"
+    end_a_trial(first, f"{url}/mine")
+    bring_back(second, f"{url}/mine")
+    ledger = Ledger(second / "ledger.db")
+    ledger.end("search-0001", "completed", 1.0, 1.0, "")
+    ledger.ask("search-0002", "search", 0, {"cross.theta": 0.2}, 1)
+    Abroad(second, f"{url}/mine", ledger.engine.url).send()
+    ledger.close()
+    known: list[str] = []
+
+    def go(study: Study, place: StudyFolder, *_: Any) -> None:
+        known.extend(entry.trial_id for entry in Ledger(place.ledger).entries())
+
+    monkeypatch.setattr(resume, "read", lambda _: SimpleNamespace(key="abc"))
+    monkeypatch.setattr(resume, "go", go)
+    resume.resume(first, lambda study: study, Way())
+    assert known == ["search-0000", "search-0001", "search-0002"]
 
 
 def test_a_study_is_not_replaced_by_another_of_its_name(tmp_path: Path, url: str) -> None:
