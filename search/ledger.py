@@ -144,6 +144,13 @@ class Ledger:
             self.settle(connection, trial_id, (state, reason))
         self.save_copy()
 
+    def forget(self, trial_id: str) -> None:
+        """A trial is to be trained from its beginning: its epochs go, what they cost stays."""
+        told = (REPORTS.c.study == self.study) & (REPORTS.c.trial_id == trial_id)
+        with self.transaction() as connection:
+            connection.execute(REPORTS.delete().where(told))
+        self.save_copy()
+
     def settle(self, connection: Connection, trial_id: str, outcome: Outcome) -> None:
         """A trial is over."""
         state, reason = outcome

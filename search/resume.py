@@ -5,10 +5,12 @@ from pathlib import Path
 
 from muse.errors import UserError
 from search.abroad import bring_back
+from search.bucket import Checkpoints
 from search.changes import changes, check_comparable, history
-from search.entry import Word
+from search.entry import Entry, Word
 from search.folder import StudyFolder, check_owner, old_folder
 from search.ledger import Ledger
+from search.plan import FINAL, is_open
 from search.preview import read
 from search.start import Way, go, phases_of, twin_of
 from search.stored import stored, write_about
@@ -87,11 +89,22 @@ def check_storage(kept: str, asked: str) -> None:
 
 
 def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
-    """Trials that were interrupted cannot be trained to their end in another way than begun."""
-    ledger = Ledger(place.ledger)
+    """What was interrupted cannot be trained to its end in another way than it was begun.
+
+    A trial of the search ends so; a run that a later phase needs is trained from its beginning.
+    """
+    ledger, checkpoints = Ledger(place.ledger), Checkpoints(f"{place.shared}/trials")
     for entry in ledger.entries():
-        if entry.state == "running":
+        if entry.phase != "search" and goes_on(entry):
+            checkpoints.drop(entry.trial_id)
+            ledger.forget(entry.trial_id)
+        elif entry.state == "running":
             ledger.hear(entry.trial_id, Word(kind="changed"))
             reason = f"interrupted, and then {'; '.join(changed)}"
             ledger.end(entry.trial_id, "failed", 0.0, 0.0, reason)
     ledger.close()
+
+
+def goes_on(entry: Entry) -> bool:
+    """Whether a phase would take up a run where it was."""
+    return is_open(entry) or (entry.phase == FINAL and entry.state == "failed")

@@ -12,6 +12,7 @@ from PIL import Image
 
 from search import resume, start
 from search.cli import main
+from search.entry import Word
 from search.ledger import Ledger
 from search.schema import sqlite_file
 from search.stored import stored
@@ -145,6 +146,35 @@ def test_a_change_that_is_allowed_rules_and_ends_what_was_interrupted(commands: 
     assert entry.reason == "interrupted, and then budget.epochs changed (2, now 5)"
     (resumed,) = stored(commands.root()).about["resumed"]
     assert resumed["changed"] == ["budget.epochs changed (2, now 5)"]
+
+
+@pytest.mark.parametrize(
+    ("trial_id", "phase", "kind"),
+    [
+        ("confirm-search-0000-seed100", "confirm", ""),  # it was running
+        ("confirm-search-0000-seed100", "confirm", "disk"),
+        ("final-search-0000", "final", ""),
+        ("final-search-0000", "final", "error"),
+    ],
+)
+def test_a_run_of_a_later_phase_begins_anew_after_a_change(
+    commands: Commands, trial_id: str, phase: str, kind: str
+) -> None:
+    ledger = Ledger(commands.root() / "ledger.db")
+    ledger.ask(trial_id, phase, 100, POINT, 2)
+    ledger.report(trial_id, {"epoch": 1, "value": 0.5, "elapsed": 4.0}, 1.0)
+    if kind:
+        ledger.hear(trial_id, Word(kind=kind))
+        ledger.end(trial_id, "failed", 4.0, 1.0, "no luck")
+    left = commands.root() / "trials" / trial_id / "last.pt"
+    left.parent.mkdir(parents=True)
+    left.touch()  # of the old data, which the workers would refuse
+    assert commands.run("--resume", "--limit", "20", "--allow-changed") == ""
+    entry = ledger.entry(trial_id)
+    ledger.close()
+    assert entry.kind != "changed"  # which no phase takes up, nor counts
+    assert (entry.epochs, entry.seconds) == (0, 4.0)
+    assert not left.exists()
 
 
 def test_changed_code_is_refused_and_where_allowed_trials_go_on(
