@@ -229,10 +229,11 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
     def close(self) -> None:
         """Leave the table as the ledger is, after Ctrl-C too, and end TensorBoard's files."""
         # Not self.ended: Ctrl-C may come while a trial's end is being told.
-        if any(entry.state != "running" for entry in self.ledger.entries()):
+        asked = self.ledger.entries()
+        if any(entry.state != "running" for entry in asked):
             self.table()
         self.board.close()
-        if self.abroad is not None:
+        if asked and self.abroad is not None:  # a study that never began leaves nothing there
             self.abroad.send(everything=True)
 
     @property

@@ -193,6 +193,16 @@ def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
     assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
 
 
+def test_a_study_that_never_began_leaves_its_place_free(tmp_path: Path, url: str) -> None:
+    with new_folder(tmp_path / "mine", STUDY, "abc", Places(storage=f"{url}/mine")) as place:
+        ledger = Ledger(place.ledger)
+        abroad = Abroad(place.root, place.storage, place.ledger.url)
+        view = View("mine", "valid_f1", Console(file=StringIO()))
+        Keeper(STUDY, place.root, ledger, view, abroad).close()
+        ledger.close()
+    check_free(f"{url}/mine")  # once a mistake is corrected, the same command starts it
+
+
 def test_a_resume_that_names_no_storage_takes_what_another_head_has_added(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
