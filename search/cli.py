@@ -51,15 +51,22 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if "No space left" not in str(error) and "quota" not in str(error):
+        if not (remedy := way_out(error)):
             raise
-        print(f"error: {' '.join(str(error).split())}; make room, then --resume", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}; {remedy}, then --resume", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\ninterrupted{ending.told()}", file=sys.stderr)
         return ending.status
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def way_out(error: OSError) -> str:
+    """What helps against a failure that is no fault of this program; nothing where it may be."""
+    if "No space left" in str(error) or "quota" in str(error):
+        return "make room"
+    return "wait until the bucket answers" if "AWS Error" in str(error) else ""
 
 
 def command(options: argparse.Namespace, ending: Ending) -> int:

@@ -149,6 +149,20 @@ def test_a_full_disk_is_one_line(
     assert "make room, then --resume" in said
 
 
+def test_a_bucket_that_is_away_between_two_phases_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        told = "When listing objects under key 'x': AWS Error NETWORK_CONNECTION during\nListing"
+        raise OSError(told)  # pyarrow's has no number
+
+    monkeypatch.setattr("search.cli.command", away)
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("wait until the bucket answers, then --resume\n")
+
+
 def test_another_failure_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> int:
         raise OSError(5, "Input/output error")
