@@ -89,9 +89,12 @@ def incumbent(study: Study, entries: Sequence[Entry]) -> Entry:
     able: list[tuple[float, Entry]] = []
     for candidate in candidates(study, [e for e in entries if e.phase == "search"]):
         ids = [f"{CONFIRM}-{candidate.trial_id}-seed{seed}" for seed in confirm_seeds(study)]
-        runs = [ends[i] for i in ids if i in ends and ends[i].state != "running"]
-        if len(runs) < len(ids):
-            raise UserError("the best trials are not confirmed yet; run the phase confirm first")
+        runs = [ends[i] for i in ids if i in ends and not is_open(ends[i])]
+        if len(runs) < len(ids):  # one that lost its machine says nothing against its candidate
+            raise UserError(
+                "the best trials are not confirmed yet; run the phase confirm first, with --resume "
+                "where a run was interrupted or lost its machine"
+            )
         scores = [run.value for run in runs if run.state == "completed" and run.value is not None]
         if len(scores) == len(runs):
             able.append((mean(scores), candidate))

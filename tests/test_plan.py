@@ -138,6 +138,15 @@ def test_if_every_candidate_failed_there_is_no_incumbent() -> None:
         incumbent(STUDY, confirmed(searched(0.9, 0.8), None, None))
 
 
+@pytest.mark.parametrize("kind", ["worker lost", "node lost", "hung", "disk"])
+def test_a_run_that_lost_its_machine_does_not_cost_its_candidate_the_choice(kind: str) -> None:
+    entries = confirmed(searched(0.9, 0.8), 0.6, 0.5)
+    lost = [e.trial_id for e in entries].index(confirmation(STUDY, entries[:2])[0].trial_id)
+    entries[lost] = replace(entries[lost], state="failed", kind=kind, reports=())
+    with pytest.raises(UserError, match="not confirmed yet"):  # else a resume would choose anew,
+        incumbent(STUDY, entries)  # and train all curves around another one
+
+
 @pytest.mark.parametrize("state", ["running", None])
 def test_an_unfinished_confirmation_has_no_incumbent(state: Any) -> None:
     entries = confirmed(searched(0.9, 0.8), 0.4, 0.5)
