@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
+from search.fault import PASSING
+
 GIVE_UP_AFTER = 3
 """Failures of one kind in a row that end the search."""
 
 PATIENCE = 40
 """The same for the phases after it: there a value that fails with every seed is a finding, and
-so are several values of one setting, but not most of a study."""
+so are several values of one setting, but not most of a study. Lost machines are no finding: each
+such run was tried several times, and those behind it would fail as fast as they are asked for."""
 
 
 @dataclass
@@ -27,7 +30,8 @@ class Streak:
     @property
     def is_over(self) -> bool:
         """Whether going on is a waste."""
-        return len(self.reasons) >= self.patience
+        most = GIVE_UP_AFTER if self.kind in PASSING else self.patience
+        return len(self.reasons) >= most
 
 
 def streak_of(phase: str) -> Streak:

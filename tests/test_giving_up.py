@@ -44,6 +44,15 @@ def test_a_value_that_fails_with_every_seed_does_not_end_its_phase(tune: Tune, p
     assert not tune.keeper.given_up
 
 
+@pytest.mark.parametrize("phase", ["confirm", "sensitivity"])
+def test_machines_that_are_lost_in_a_row_end_every_phase(tune: Tune, phase: str) -> None:
+    tune.begin = tune.keeper.start(phase, 30, [], devices=1.0)
+    for number in range(GIVE_UP_AFTER):
+        assert not tune.keeper.given_up
+        tune.fail(f"t{number}", reason="no workers are left", kind="worker lost")
+    assert tune.keeper.given_up  # else all 30 fail at once, and the study counts as finished
+
+
 def test_curves_of_which_nothing_works_end(tune: Tune) -> None:
     tune.begin = tune.keeper.start("sensitivity", 99, [], devices=1.0)
     for number in range(PATIENCE):
