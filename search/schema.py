@@ -69,6 +69,10 @@ UPSERTS: dict[str, Callable[[Table], Any]] = {
 }
 """An insert that knows what to do where the row exists; each database has its own."""
 
+ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(48269)"}
+"""Until the end of a transaction nobody else makes tables. In SQLite it makes several of them one
+step, too: a kill leaves all or none, else the rest would pass for a ledger of version 1."""
+
 
 def read_url(text: str) -> URL:
     """The address of a database, as `--ledger` gives it.
@@ -138,6 +142,8 @@ def make_tables(connection: Connection, where: str) -> None:
     Raises:
         UserError: the tables are of another version.
     """
+    if not inspect(connection).has_table("ledger"):
+        connection.exec_driver_sql(ALONE[connection.dialect.name])
     there = inspect(connection)
     if there.has_table("ledger"):
         found = connection.execute(select(ABOUT.c.version)).scalar()
@@ -148,9 +154,6 @@ def make_tables(connection: Connection, where: str) -> None:
             f"{where}: a ledger of version {found}, this muse-search reads version {VERSION}; "
             "go on with the muse-search that made it, or start under another --name."
         )
-    # SQLite keeps each table as soon as it is made. Were the process killed between two of them and
-    # the version's own not there yet, the rest would pass for a ledger of version 1.
-    ABOUT.create(connection, checkfirst=True)
     METADATA.create_all(connection)
     if found is None:
         connection.execute(insert(ABOUT).values(version=VERSION))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from search.entry import Entry, Word
 from search.ledger import Address, Ledger
-from search.schema import TRIALS, read_url, sqlite_url
+from search.schema import TRIALS, make_tables, open_engine, read_url, sqlite_url
 
 POINT = {"cross.theta": 0.1, "cross.mu": 1}
 WRITER = """
@@ -52,6 +53,20 @@ def killed_writer(file: Path, after: float) -> int:
     process.stdout.close()
     process.wait()
     return int(told[-1]) if told else 0
+
+
+def test_two_studies_may_begin_in_one_new_database_at_once(tmp_path: Path) -> None:
+    where = Address(sqlite_url(tmp_path / "shared.db"), "second")
+    first = open_engine(where.url)
+    with ThreadPoolExecutor(1) as other:
+        with first.begin() as connection:
+            make_tables(connection, "first")
+            second = other.submit(Ledger, where)
+            time.sleep(0.2)  # in which it looks for tables
+        ledger = second.result()
+    assert ledger.entries() == []
+    ledger.close()
+    first.dispose()
 
 
 @pytest.mark.parametrize("attempt", range(5))
