@@ -138,7 +138,9 @@ class Mirror:
         trace: TracebackType | None,
     ) -> None:
         """Nothing runs any more."""
-        with suppress(OSError):  # a full disk was told of already, and a resume draws it anew
+        # A full disk was told of already, and may have left half a line, which Optuna cannot read;
+        # a resume draws it anew.
+        with suppress(OSError, ValueError):
             for number in self.running.values():
                 if self.storage.get_trial(number).state.is_finished():
                     continue  # Ctrl-C came just after its end

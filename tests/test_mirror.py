@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
+from disk_story import no_file_above
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -146,6 +147,18 @@ def test_nothing_is_running_when_ctrl_c_comes_while_an_end_is_told(
     trials = journal(tmp_path)
     assert trials
     assert all(t.state.is_finished() for t in trials)
+
+
+def test_half_a_line_that_a_full_disk_left_does_not_hide_what_was_told_of_it(
+    tmp_path: Path,
+) -> None:
+    with SmallSearch(STUDY, tmp_path, score) as search:
+        search.run(reports=6)
+        size = (tmp_path / "optuna.journal").stat().st_size
+        name = next(e.trial_id for e in search.entries if e.state == "running")
+        with no_file_above(size + 40), pytest.raises(OSError, match="File too large"):
+            search.mirror.report(name, {"epoch": 4, "value": 0.5})
+    assert (tmp_path / "optuna.journal").stat().st_size > size + 40  # as far as it came
 
 
 @pytest.mark.parametrize("killed", [False, True])
