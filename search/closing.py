@@ -35,7 +35,7 @@ def tell_best(work: Work, about: Mapping[str, Any]) -> None:
     study, view = work.study, work.view
     value, what = about["value"], "in the search"
     if "confirmed" in about:
-        value, seeds = about["confirmed"]["mean"], study.sensitivity.seeds
+        value, seeds = about["confirmed"]["mean"], len(about["confirmed"]["by_seed"])
         what = f"mean of {several(seeds, 'seed')} that confirmed it"
     line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
     view.say(f"\n{line}  {settings(about['settings'])}")
