@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from muse.durable import put_text
 from search.entry import Entry
 from search.plan import CONFIRM
 from search.study import Study
@@ -33,9 +34,7 @@ def read_best(root: Path) -> dict[str, Any]:
 
 def store(about: dict[str, Any], root: Path) -> None:
     """Write `best.yaml`, so that a reader never finds half of it."""
-    new = root / ".best.yaml"
-    new.write_text(yaml.safe_dump(about, sort_keys=False), encoding="utf-8")
-    new.replace(root / "best.yaml")
+    put_text(root / "best.yaml", yaml.safe_dump(about, sort_keys=False))
 
 
 def final_part(root: Path, trial_id: str) -> dict[str, Any] | None:

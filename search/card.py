@@ -1,11 +1,11 @@
 """The model card, `README.md` beside the weights: data, scores, settings, limits, how to load."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import mean, variance
 from typing import Any
 
 from muse.config import DataConfig, MuseConfig
+from muse.durable import put_text
 from muse.evaluate import trivial_score
 from muse.tensors import Tensors
 from search.best import read_best
@@ -13,7 +13,7 @@ from search.entry import Entry
 from search.spread import Spread
 from search.stored import provenance_of
 from search.study import Study
-from search.tables import atomically, markdown
+from search.tables import markdown
 from search.terms import metric_name, title
 from search.view import number
 from search.work import Work
@@ -38,12 +38,7 @@ def write_card(work: Work) -> None:
     if not (root / "best" / "muse.json").is_file() or not about.get("model"):
         return
     text = card(work.study, about, provenance_of(root), work.tensors, work.entries())
-    atomically(root / "best" / "README.md", lambda new: write_text(new, text))
-
-
-def write_text(file: Path, text: str) -> None:
-    """A text file in UTF-8."""
-    file.write_text(text, encoding="utf-8")
+    put_text(root / "best" / "README.md", text)
 
 
 def card(

@@ -6,11 +6,12 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from muse.durable import put_text
 from search.contrast import Contrast, Estimate, Variant, mean_score
 from search.contrast_drawing import draw_contrast
 from search.costs import PhaseCost
-from search.report import environment, picture, write_text
-from search.tables import Rows, atomically, costs, escaped, markdown, told, write_rows
+from search.report import environment, picture
+from search.tables import Rows, costs, escaped, markdown, told, write_rows
 from search.terms import SPLITS, between, chance, listed, metric_name, score
 from search.view import settings
 
@@ -71,7 +72,7 @@ def write_contrast(
     }
     for name in ("report.html", "report.md"):
         text = environment(name).get_template(f"contrast_{name}.j2").render(content)
-        atomically(folder / name, lambda new, text=text: write_text(new, text))  # type: ignore[misc]
+        put_text(folder / name, text)
 
 
 def origin(found: Contrast, provenance: Mapping[str, Any]) -> dict[str, str]:

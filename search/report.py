@@ -11,6 +11,7 @@ import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from muse.durable import atomically, put_text
 from search import terms, wording
 from search.comparison import draw_interaction, draw_ranking
 from search.costs import PhaseCost
@@ -20,7 +21,6 @@ from search.review import files_of
 from search.space import short
 from search.tables import (
     Rows,
-    atomically,
     costs,
     escaped,
     markdown,
@@ -87,12 +87,7 @@ def write_report(
     told = content(findings, folder, provenance, phases, notes)
     for name in ("report.html", "report.md"):
         text = environment(name).get_template(f"{name}.j2").render(told)
-        atomically(folder / name, lambda new, text=text: write_text(new, text))  # type: ignore[misc]
-
-
-def write_text(file: Path, text: str) -> None:
-    """A text file in UTF-8."""
-    file.write_text(text, encoding="utf-8")
+        put_text(folder / name, text)
 
 
 def write_tables(findings: Findings, folder: Path) -> None:

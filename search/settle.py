@@ -2,6 +2,7 @@
 
 import yaml
 
+from muse.durable import put_text
 from muse.errors import UserError
 from search.entry import Entry
 from search.estimate import Estimate, estimate, smaller
@@ -22,9 +23,7 @@ def settled_plan(work: Work, best: Entry) -> Plan:
         if plan.incumbent == best.trial_id and plan.asked == work.study.sensitivity:
             return plan
     plan = Plan(incumbent=best.trial_id, curves=fitting(work, best), asked=work.study.sensitivity)
-    new = file.with_name(".plan.yaml")  # a kill leaves no half of it
-    new.write_text(yaml.safe_dump(plan.model_dump(), sort_keys=False), encoding="utf-8")
-    new.replace(file)
+    put_text(file, yaml.safe_dump(plan.model_dump(), sort_keys=False))
     return plan
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from muse.durable import put_text
 from muse.errors import UserError
 from search.ledger import Address
 from search.prior import Prior
@@ -65,11 +66,9 @@ def write_about(root: Path, about: dict[str, Any]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    new, file = root / ABOUT_NEW, root / "study.yaml"
+    file = root / "study.yaml"
     try:
-        text = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
+        put_text(file, yaml.safe_dump(about, sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror}).") from error
 

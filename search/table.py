@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from muse.durable import atomically
 from search.entry import Entry
 from search.space import SEVEN, Point, short
 
@@ -22,16 +23,20 @@ def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -
         file: the table.
     """
     extra = sorted({name for e in entries for name in e.point if name not in SEVEN})
-    new = file.with_suffix(".csv.new")
-    with new.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream)
-        names = [*SEVEN, *extra]
-        table.writerow([*HEAD, *map(short, names), *COLUMNS, *MORE])
-        for e in entries:
-            known = {**fixed, **e.point}
-            settings = [known.get(name, "") for name in names]
-            value = "" if e.value is None else e.value
-            costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
-            head, more = ([getattr(e, name) for name in names] for names in (HEAD, MORE))
-            table.writerow([*head, *settings, e.epochs, metric, value, *costs, *more])
-    new.replace(file)
+    names = [*SEVEN, *extra]
+
+    def row(e: Entry) -> list[object]:
+        known = {**fixed, **e.point}
+        settings = [known.get(name, "") for name in names]
+        value = "" if e.value is None else e.value
+        costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
+        head, more = ([getattr(e, name) for name in own] for own in (HEAD, MORE))
+        return [*head, *settings, e.epochs, metric, value, *costs, *more]
+
+    def write(new: Path) -> None:
+        with new.open("w", newline="", encoding="utf-8") as stream:
+            table = csv.writer(stream)
+            table.writerow([*HEAD, *map(short, names), *COLUMNS, *MORE])
+            table.writerows(map(row, entries))
+
+    atomically(file, write)

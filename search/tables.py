@@ -1,10 +1,11 @@
 """The curves as tables: CSV files for machines, rows of text for reports and TensorBoard."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from muse.durable import atomically
 from search.costs import PhaseCost
 from search.findings import Curve, Findings, Importance, Level, Run
 from search.terms import between, chance, score, title
@@ -33,13 +34,6 @@ SUMMARY_COLUMNS = (
     "disagree",
     "alarm",
 )
-
-
-def atomically(file: Path, write: Callable[[Path], None]) -> None:
-    """Write a file so that readers see the old one or the new one, never half of it."""
-    new = file.with_name(f".{file.name}.new")
-    write(new)
-    new.replace(file)
 
 
 def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:

@@ -3,13 +3,11 @@
 import csv
 from pathlib import Path
 
-import pytest
 from sample_findings import curve_of, findings, one_seed, run
 
 from search.costs import PhaseCost
 from search.tables import (
     SUMMARY_COLUMNS,
-    atomically,
     costs,
     markdown,
     origin,
@@ -47,19 +45,6 @@ def test_what_is_not_known_is_an_empty_cell(tmp_path: Path) -> None:
     with (tmp_path / "summary.csv").open() as stream:
         row = next(csv.DictReader(stream))
     assert (row["excluded_above"], row["ped_anova"], row["fanova_high"]) == ("", "", "")
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    file = tmp_path / "a.csv"
-    file.write_text("old")
-
-    def fail(new: Path) -> None:
-        new.write_text("half")
-        raise OSError
-
-    with pytest.raises(OSError):  # noqa: PT011
-        atomically(file, fail)
-    assert file.read_text() == "old"
 
 
 def test_readers_see_importances_only_where_there_are_any() -> None:
