@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -81,9 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.batch_size < 1:
             raise UserError(f"--batch-size {options.batch_size}: give 1 or more.")
-        status = run(options)
-        sys.stdout.flush()  # here, where somebody who reads no more is expected
-        return status
+        return run(options)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -91,8 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write("\ninterrupted; the lines so far are whole\n")
         return 130
     except BrokenPipeError:  # who reads the lines has had enough
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())  # for the last flush
+        write_no_more()
         return 141
 
 
@@ -105,6 +102,7 @@ def run(options: argparse.Namespace) -> int:
     asked = read_asked(options)
     if options.tweets is None and asked[0].error:
         raise UserError(f"--{asked[0].error}")
+    keep_the_tweets(options)
     import torch  # noqa: PLC0415 - here and below: seconds, and a mistake is told before them
 
     from muse.checkpoint import load  # noqa: PLC0415
@@ -117,18 +115,63 @@ def run(options: argparse.Namespace) -> int:
         (found,) = answers
         if "error" in found:
             raise UserError(f"--{found['error']}")
-        with ExitStack() as stack:
-            write(found, output(options, stack))
+        tell([found], options)
         return 0
-    failed = 0
-    with ExitStack() as stack:
-        lines = output(options, stack)
-        for one, found in zip(asked, progress(answers, len(asked), options), strict=True):
-            write({"id": one.id, **found}, lines)
-            failed += "error" in found
+    labelled = zip(asked, progress(answers, len(asked), options), strict=True)
+    failed = tell(({"id": one.id, **found} for one, found in labelled), options)
     if failed:
         sys.stderr.write(f"{failed} of {len(asked)} tweets have an error, told in their lines\n")
     return int(failed > 0)
+
+
+def keep_the_tweets(options: argparse.Namespace) -> None:
+    """Refuse to write the lines over the tweets that they are about.
+
+    Raises:
+        UserError: the file is the list of tweets, or a text of their folder.
+    """
+    tweets, file = options.tweets, options.output
+    if tweets is None or file is None or not (tweets.exists() and file.exists()):
+        return
+    if file.samefile(tweets) or (file.suffix == ".txt" and file.parent.samefile(tweets)):
+        raise UserError(f"--output {file}: holds tweets to label; give another place.")
+
+
+def tell(answers: Iterable[dict[str, Any]], options: argparse.Namespace) -> int:
+    """Write a line for each answer.
+
+    Returns:
+        How many are errors.
+
+    Raises:
+        BrokenPipeError: nobody reads them.
+        UserError: no space left, or the place cannot be written.
+    """
+    failed = 0
+    try:
+        with ExitStack() as stack:
+            lines = output(options, stack)
+            for found in answers:
+                write(found, lines)
+                failed += "error" in found
+            lines.flush()  # here, where somebody who reads no more is expected
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        place = options.output or "standard output"
+        if options.output is None:
+            write_no_more()
+        raise UserError(
+            f"{place}: the lines cannot be written ({error.strerror}); make room, or give --output "
+            "another place."
+        ) from error
+    return failed
+
+
+def write_no_more() -> None:
+    """Have the last flush of standard output, at this program's end, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:

@@ -119,6 +119,47 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
     assert len(out.read_text().splitlines()) == 5
 
 
+def test_the_lines_never_take_the_place_of_the_tweets(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tweets").mkdir()
+    text, lines = tmp_path / "tweets" / "a.txt", tmp_path / "tweets.jsonl"
+    text.write_text("here")
+    lines.write_text('{"text": "here"}')
+    for tweets, file in ((text.parent, text), (lines, lines)):
+        before = file.read_text()
+        assert main([str(folder), str(tweets), "--output", str(file)]) == 2
+        assert f"--output {file}: holds tweets to label" in capsys.readouterr().err
+        assert file.read_text() == before
+    found = text.with_name("found.jsonl")
+    for _ in range(2):  # lines of before are no tweets
+        assert main([str(folder), str(text.parent), "--output", str(found)]) == 0
+
+
+def test_a_full_disk_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tweets.jsonl").write_text('{"text": "here"}')
+    assert main([str(folder), str(tmp_path / "tweets.jsonl"), "--output", "/dev/full"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "/dev/full: the lines cannot be written (No space left on device)" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_standard_output_is_one_line(folder: Path, unbuffered: str) -> None:
+    words = [sys.executable, "-m", "muse.predict", str(folder), "--text", "here"]
+    settings = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, env=settings, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.count(b"\n") == 1
+    assert b"standard output: the lines cannot be written" in ended.stderr
+
+
 @pytest.mark.slow
 def test_nothing_is_said_where_nobody_reads_at_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch
