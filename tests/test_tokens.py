@@ -4,9 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from muse.config import Task
 from muse.look import pieces_of
 from muse.mistakes import words_of
 from muse.tokenizer import SPECIAL
@@ -62,3 +64,15 @@ def test_a_sign_of_the_tokeniser_in_a_tweet_is_an_unknown_word() -> None:
     (row,) = encode([("a", "[SEP]", "[PAD]")], "mner", tokenizer, limit=9)
     assert tokenizer.convert_ids_to_tokens(row.ids) == ["[CLS]", "a", "[UNK]", "[UNK]", "[SEP]"]
     assert row.unknown == 2
+
+
+@pytest.mark.parametrize("task", ["mner", "msa"])
+def test_a_tokeniser_that_frames_texts_itself_frames_them_once(task: Task) -> None:
+    vocabulary = {sign: number for number, sign in enumerate([*SPECIAL.values(), "a"])}
+    bert = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    bert.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bert, **SPECIAL)
+    (row,) = encode([("a",)], task, tokenizer, limit=9)
+    assert tokenizer.convert_ids_to_tokens(row.ids) == ["[CLS]", "a", "[SEP]"]
