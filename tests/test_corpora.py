@@ -85,6 +85,17 @@ def test_an_empty_line_before_the_words_ends_nothing(tmp_path: Path) -> None:
     assert [tweet.words for tweet in corpus.splits["train"]] == [("a",)]
 
 
+def test_blanks_around_ids_and_tags_and_on_empty_lines_do_not_matter(tmp_path: Path) -> None:
+    config = tagged_corpus(tmp_path, train="IMGID: 17 \nAda\tB-PER \n \t\nIMGID:2\nb\tO\n")
+
+    tweets = read_corpus(config, "mner").splits["train"]
+
+    assert [(tweet.id, tweet.words, tweet.target) for tweet in tweets] == [
+        ("17", ("Ada",), ("B-PER",)),
+        ("2", ("b",), ("O",)),
+    ]
+
+
 def test_pictures_may_end_in_another_way(tmp_path: Path) -> None:
     config = tagged_corpus(tmp_path)
     save_picture(tmp_path / "images" / "17_06_1.PNG")

@@ -170,6 +170,14 @@ def test_a_malformed_annotation_is_named_with_its_line(tmp_path: Path, votes: st
     assert "labelResultAll.txt, line 3" in error_of(config, "msa")
 
 
+def test_blanks_and_tabs_around_an_annotation_do_not_matter(tmp_path: Path) -> None:
+    config = annotated_corpus(tmp_path, [f"{i}\tneutral,neutral" for i in range(10)])
+    file = tmp_path / "labelResultAll.txt"
+    file.write_text(file.read_text().replace("neutral,neutral", "neutral, neutral \t"))
+
+    assert sum(map(len, read_corpus(config, "msa").splits.values())) == 10
+
+
 def test_annotations_without_a_header_are_refused(tmp_path: Path) -> None:
     config = annotated_corpus(tmp_path, ["1\tneutral,neutral"])
     (tmp_path / "labelResultAll.txt").write_text("1\tneutral,neutral\n", encoding="utf-8")
