@@ -65,11 +65,24 @@ def test_a_value_out_of_range_is_refused_by_name(part: str, field: str, value: A
     assert [error["loc"] for error in refused.value.errors()] == [(part, field)]
 
 
-@pytest.mark.parametrize(("theta", "alpha"), [(0, 0), (1, 1e3)])
-def test_the_ends_of_a_range_are_taken(theta: float, alpha: float) -> None:
-    config = MuseConfig.model_validate({"cross": {"theta": theta}, "loss": {"alpha": alpha}})
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("cross", "theta", 0),
+        ("cross", "theta", 1),
+        ("loss", "alpha", 0),
+        ("loss", "alpha", 1e3),
+        ("data", "text_tokens", 4),
+        ("data", "text_tokens", 512),
+        ("image", "frozen_stages", 4),
+        ("painter", "resolutions", 3),
+        ("train", "seed", 2**32 - 1),
+    ],
+)
+def test_the_ends_of_a_range_are_taken(part: str, field: str, value: float) -> None:
+    config = MuseConfig.model_validate({part: {field: value}})
 
-    assert (config.cross.theta, config.loss.alpha) == (theta, alpha)
+    assert getattr(getattr(config, part), field) == value
 
 
 def test_an_unknown_key_is_refused_by_name() -> None:
@@ -78,6 +91,12 @@ def test_an_unknown_key_is_refused_by_name() -> None:
 
     assert refused.value.errors()[0]["loc"] == ("cross", "thetta")
     assert refused.value.errors()[0]["type"] == "extra_forbidden"
+
+
+def test_no_departure_of_the_authors_code_is_on_unasked() -> None:
+    departures = MuseConfig().parity.model_dump()
+
+    assert departures == dict.fromkeys(departures, False)
 
 
 def test_more_frozen_stages_than_stages_are_refused() -> None:
