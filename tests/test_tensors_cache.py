@@ -17,7 +17,7 @@ from small_corpora import (
 )
 
 from muse import prepare as preparing
-from muse.cache import build_once
+from muse.cache import build_once, cache_folder
 from muse.config import MuseConfig, TextConfig
 from muse.errors import UserError
 from muse.prepare import prepare
@@ -40,6 +40,26 @@ def root(tmp_path: Path) -> Path:
         (folder / f"{split}.txt").write_text(TRAIN, encoding="utf-8")
     save_picture(folder / "images" / "1.jpg", (255, 0, 0))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("given", "place"), [(None, ".cache/muse"), ("", ".cache/muse"), ("~/own", "own")]
+)
+def test_the_cache_lies_at_home_unless_it_is_put_elsewhere(
+    given: str | None, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("MUSE_CACHE") if given is None else monkeypatch.setenv("MUSE_CACHE", given)
+
+    assert cache_folder() == tmp_path / place
+
+
+def test_a_cache_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet" / "key"
+
+    build_once(folder, lambda part: (part / "whole").touch())
+
+    assert (folder / "whole").is_file()
 
 
 def test_the_same_content_is_prepared_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

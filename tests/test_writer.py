@@ -118,6 +118,19 @@ def test_a_copy_stays_as_it_was_and_shares_what_was_shared() -> None:
     assert copy["deep"][1][1:] == (5, "x", None)
 
 
+def test_views_of_one_memory_that_are_not_alike_are_copied_apart() -> None:
+    weight = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    state = {
+        "whole": weight,
+        "turned": weight.T,
+        "first": weight[:1],
+        "bits": weight.view(torch.int32),
+    }
+    copy, _ = copied(state, {})
+    assert all(torch.equal(copy[name], part) for name, part in state.items())
+    assert copy["bits"].dtype == torch.int32
+
+
 def test_a_copy_takes_the_room_of_the_one_before() -> None:
     copies, weight = Copies(), torch.ones(3)
     first = copies.over_the_last({"a": weight})["a"]
