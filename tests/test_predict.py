@@ -14,12 +14,21 @@ from predict_story import exported_model, saved_picture  # noqa: F401
 
 from muse.asked import Asked
 from muse.checkpoint import FORMAT
-from muse.config import MuseConfig
+from muse.config import DataConfig, FusionConfig, LossConfig, MuseConfig, Task
 from muse.corpora import read_corpus
-from muse.labelling import NO_PICTURE, ONLY_PICTURE, ONLY_TEXT, label_all
+from muse.labelling import (
+    NO_PICTURE,
+    ONLY_PICTURE,
+    ONLY_TEXT,
+    label_all,
+    notes,
+    picture_of,
+    spans_of,
+)
 from muse.predict import main
 from muse.prepare import prepare
 from muse.presets import PRESETS
+from muse.tokens import Encoded
 from muse.train import build_model
 from muse.words import entities, joined_spans
 
@@ -122,6 +131,32 @@ def test_a_picture_that_nobody_looks_at_is_not_read(
     assert json.loads(capsys.readouterr().out)["notes"] == [ONLY_TEXT]
     assert main([str(folder), "--text", "here"]) == 0
     assert "notes" not in json.loads(capsys.readouterr().out)
+
+
+def test_of_a_text_that_is_not_read_nothing_else_is_told() -> None:
+    config = MuseConfig(task="mner", data=DataConfig(inputs="image"))
+    asked = Asked("1", "the zyx", image=Path("picture.jpg"))
+    row = Encoded([2, 5, 1, 3], [1, 2], cut=True, unknown=1)
+
+    assert notes(asked, row, spans_of(asked, config), config) == [ONLY_PICTURE]
+
+
+def test_a_model_without_an_image_encoder_looks_at_no_picture() -> None:
+    config = MuseConfig(fusion=FusionConfig(kind="text"), loss=LossConfig(alpha=0, beta=0))
+    asked = Asked("1", "here", image=Path("nowhere.jpg"))
+    row = Encoded([2, 5, 3], [1], cut=False)
+
+    assert not isinstance(picture_of(asked, config), str)  # why it cannot be shown
+    assert notes(asked, row, spans_of(asked, config), config) == [ONLY_TEXT]
+
+
+@pytest.mark.parametrize(("task", "spans"), [("mner", [(0, 6), (7, 9)]), ("msa", [(0, 9)])])
+def test_a_list_of_words_is_one_text_where_a_sentiment_is_asked(
+    task: Task, spans: list[tuple[int, int]]
+) -> None:
+    asked = Asked("1", "Delio! we", ("Delio!", "we"))
+
+    assert spans_of(asked, MuseConfig(task=task)) == spans
 
 
 def huge_picture(side: int = 20_000) -> bytes:
