@@ -130,7 +130,8 @@ def notes(asked: Asked, row: Encoded, spans: list[Span], config: MuseConfig) -> 
     if config.data.inputs == "image":
         told.append(ONLY_PICTURE)
     elif row.cut and config.task == "mner":
-        told.append(f"text cut: the first {len(row.starts)} of {len(spans)} words were read")
+        whole = min(len(row.starts), len(spans) - 1)  # of the last only a part where all have begun
+        told.append(f"text cut: the first {whole} of {len(spans)} words were read")
     elif row.cut:
         inner = len(row.ids) - 2  # [CLS] and [SEP] are no part of the text
         words = len(asked.text.split())

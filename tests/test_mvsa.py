@@ -24,6 +24,14 @@ def test_a_sentiment_picture_lies_beside_its_text(tmp_path: Path) -> None:
     assert read_corpus(config, "msa").splits["train"][0].picture == picture
 
 
+@pytest.mark.parametrize("first", ["1,happy", '"1","positive"'])
+def test_a_first_line_that_names_a_tweet_is_no_header(tmp_path: Path, first: str) -> None:
+    config = sentiment_corpus(tmp_path, train=f"{first}\n2,neutral\n")
+
+    assert "train.txt, line 1: " in error_of(config, "msa")
+    assert "is a tweet; the first line is guid,tag" in error_of(config, "msa")
+
+
 def test_an_unknown_sentiment_is_named_with_file_and_line(tmp_path: Path) -> None:
     config = sentiment_corpus(tmp_path, train="guid,tag\n1,positive\n2,happy\n")
 

@@ -71,6 +71,14 @@ def test_a_text_longer_than_the_model_reads_is_cut_which_is_told(
         assert note == "text cut: the first 22 sub-words were read, of 10000 words"
 
 
+def test_a_last_word_that_is_cut_in_its_middle_was_not_read() -> None:
+    half = Encoded(ids=[2, 5, 6, 3], starts=[1, 2], cut=True)
+    spans = [(0, 2), (3, 9)]
+    asked = Asked("1", "we overlook", image=Path("a.jpg"))
+    (note,) = notes(asked, half, spans, MuseConfig(task="mner"))
+    assert note == "text cut: the first 1 of 2 words were read"
+
+
 def test_entities_are_found_whatever_stands_around_them(
     folder: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

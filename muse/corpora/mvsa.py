@@ -9,6 +9,7 @@ Both keep a text in `data/<id>.txt` and its picture in `data/<id>.jpg`.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,8 @@ def read_tags(path: Path) -> list[Tagged]:
 def below_header(path: Path, header: str) -> list[tuple[int, str]]:
     """The numbered rows of a file below its first line, which must not be one of them."""
     first, *rows = read_lines(path)
-    if first[1].strip().lower().endswith(SENTIMENTS):
+    guid = re.split("[,\t]", first[1])[0].strip(' "')
+    if first[1].strip().lower().endswith(SENTIMENTS) or text_file(path.parent, guid).is_file():
         raise UserError(
             f"{path}, line 1: '{quoted(first[1])}' is a tweet; the first line is {header}."
         )
