@@ -59,7 +59,7 @@ def workers_for(work: Work, best: Entry) -> Iterator[Cluster]:
         return
     usual = work.study.resources.workers
     most = most_workers(work.study.base, len(work.tensors.splits["train"]))
-    workers = usual if as_usual else min(usual * work.cluster().apart, most)
+    workers = usual if as_usual else min(usual * work.cluster().pools.apart, most)
     work.release()
     study, shared = in_one_group(work.study, workers), work.place.shared
     with Cluster(study, shared, work.address, ROOM_WITHIN) as cluster:
@@ -82,7 +82,7 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
     """Train it, unless that was done before an interruption; what failed is tried again."""
     earlier = {e.trial_id: e for e in work.entries(FINAL)}.get(wanted.trial_id)
     if earlier is None or earlier.state != "completed":
-        begin = work.keeper.start(FINAL, 1, [], cluster.devices)
+        begin = work.keeper.start(FINAL, 1, [], cluster.pools.devices)
         again = replace(wanted, seen=earlier.epochs if earlier else 0)
         tune_phase(cluster, work.keeper, Listed([again], begin), FIFOScheduler())
     ended = next(e for e in work.entries(FINAL) if e.trial_id == wanted.trial_id)

@@ -45,12 +45,12 @@ class AsManyAsFit(Unsaved, ConcurrencyLimiter):  # type: ignore[misc]
 
     def __init__(self, searcher: Listed, cluster: Cluster) -> None:
         self.cluster = cluster
-        super().__init__(searcher, max_concurrent=cluster.concurrent)
+        super().__init__(searcher, max_concurrent=cluster.pools.concurrent)
 
     @property
     def max_concurrent(self) -> int:
         """Trials at once."""
-        return self.cluster.concurrent
+        return self.cluster.pools.concurrent
 
     @max_concurrent.setter
     def max_concurrent(self, _: int) -> None:

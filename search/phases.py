@@ -53,7 +53,7 @@ def search(work: Work) -> None:
     study, earlier = work.study, work.entries("search")
     if sum(e.state != "running" for e in earlier) < study.budget.trials:
         cluster = work.cluster()
-        begin = work.keeper.start("search", study.budget.trials, earlier, cluster.devices)
+        begin = work.keeper.start("search", study.budget.trials, earlier, cluster.pools.devices)
         searcher = Truthful(study, earlier, begin, work.place.priors)
         journal = work.place.root / "optuna.journal"
         with Mirror(study, journal, earlier, work.place.priors) as work.keeper.mirror:
@@ -98,8 +98,8 @@ def run_list(work: Work, phase: str, wanted: list[Proposal]) -> None:
     settled = {run.trial_id for run in wanted} - {run.trial_id for run in todo}
     earlier = [entry for entry in on_record if entry.trial_id in settled]
     cluster = work.cluster()
-    cluster.make_room(len(todo))
-    begin = work.keeper.start(phase, len(wanted), earlier, cluster.devices)
+    cluster.pools.make_room(len(todo))
+    begin = work.keeper.start(phase, len(wanted), earlier, cluster.pools.devices)
     tune_phase(cluster, work.keeper, Listed(todo, begin), FIFOScheduler(), work.drive)
 
 

@@ -59,7 +59,7 @@ def cost_of(work: Work, best: Entry, curves: Curves) -> Estimate:
     """What curves will cost."""
     runs = run_count(work.study, best, curves)
     cluster = work.cluster()
-    return estimate(work.study, work.entries(), runs, cluster.most, cluster.devices)
+    return estimate(work.study, work.entries(), runs, cluster.pools.most, cluster.pools.devices)
 
 
 def told(cost: Estimate) -> str:

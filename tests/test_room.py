@@ -7,92 +7,92 @@ from types import SimpleNamespace
 import pytest
 
 from muse.errors import UserError
-from search.cluster import Cluster
+from search.pools import Pools
 from search.room import Resources, concurrent_trials, fitting, gpus_per_worker
 from search.study import Study
 
 
-def cluster_of(cpus: int, trials: int, **resources: float | None) -> Cluster:
-    """A cluster that counts its pools and starts none."""
+def pools_of(
+    cpus: int, trials: int, room_within: float = float("inf"), **resources: float | None
+) -> Pools:
+    """Pools of one machine with two GPUs; they are counted and not started."""
     asked = {"cpus_per_worker": 1, "gpus_per_worker": 0, **resources}
-    made = Cluster(
-        Study.model_validate({"budget": {"trials": trials}, "resources": asked}), "unused"
-    )
-    made.concurrent = max(1, fitting(made.study, [{"CPU": cpus}], 0.0))
+    study = Study.model_validate({"budget": {"trials": trials}, "resources": asked})
+    made = Pools(study, "unused", None, [{"CPU": cpus, "GPU": 2}], room_within)
 
     def start_pool() -> None:
-        made.pools[len(made.pools)] = threading.Thread()
+        made.running[len(made.running)] = threading.Thread()
 
     made.start_pool = start_pool
     return made
 
 
 def test_two_threads_start_no_more_pools_than_there_is_room_for() -> None:
-    cluster = cluster_of(cpus=1, trials=1)
-    start, at_once = cluster.start_pool, threading.Barrier(2)
+    pools = pools_of(cpus=1, trials=1)
+    start, at_once = pools.start_pool, threading.Barrier(2)
 
     def slowly() -> None:
         with suppress(threading.BrokenBarrierError):
             at_once.wait(timeout=0.2)  # here the other thread would have counted as well
         start()
 
-    cluster.start_pool = slowly
-    threads = [threading.Thread(target=cluster.make_room, args=(1,)) for _ in range(2)]
+    pools.start_pool = slowly
+    threads = [threading.Thread(target=pools.make_room, args=(1,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(cluster.pools) == 1
+    assert len(pools.running) == 1
 
 
 def test_an_error_of_one_look_does_not_end_the_looking(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("search.cluster.LOOK_EVERY", 0.001)
-    cluster, looks = cluster_of(cpus=1, trials=1), []
+    monkeypatch.setattr("search.pools.LOOK_EVERY", 0.001)
+    pools, looks = pools_of(cpus=1, trials=1), []
 
     def look() -> None:
         looks.append(1)
         if len(looks) == 3:
-            cluster.over.set()
+            pools.over.set()
         raise RuntimeError("can't start new thread")
 
-    cluster.look = look
-    cluster.watch()
+    pools.look = look
+    pools.watch()
     assert len(looks) == 3
     assert caplog.text.count("can't start new thread") == 1  # told once
 
 
 @pytest.mark.parametrize(
-    ("phases", "pools"), [([1, 3], [1, 2]), ([2, 1], [2, 2]), ([1, 1, 9], [1, 1, 2])]
+    ("phases", "expected"), [([1, 3], [1, 2]), ([2, 1], [2, 2]), ([1, 1, 9], [1, 1, 2])]
 )
 def test_a_phase_with_more_trials_than_the_one_before_gets_more_pools(
-    phases: list[int], pools: list[int]
+    phases: list[int], expected: list[int]
 ) -> None:
-    cluster = cluster_of(cpus=2, trials=phases[0])
+    pools = pools_of(cpus=2, trials=phases[0])
     found = []
     for trials in phases:
-        cluster.make_room(trials)
-        found.append(len(cluster.pools))
-    assert found == pools
+        pools.make_room(trials)
+        found.append(len(pools.running))
+    assert found == expected
 
 
 def test_a_cluster_that_grows_is_asked_for_no_more_than_the_phase_can_use() -> None:
-    cluster = cluster_of(cpus=0, trials=1, concurrent=5)
-    cluster.make_room(1)
-    assert len(cluster.pools) == 1
-    cluster.make_room(9)
-    assert len(cluster.pools) == 5
+    pools = pools_of(cpus=0, trials=1, concurrent=5)
+    pools.make_room(1)
+    assert len(pools.running) == 1
+    pools.make_room(9)
+    assert len(pools.running) == 5
 
 
 @pytest.mark.parametrize(("asked", "groups"), [(None, 2), (0.125, 2), (1, 2), (2, 1), (0, 16)])
 def test_workers_that_share_no_gpu_are_as_many_as_there_are_gpus(
     asked: float | None, groups: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.cluster.machines", lambda: [{"CPU": 16, "GPU": 2}])
-    cluster = cluster_of(16, 9, gpus_per_worker=asked)
-    cluster.gpus, cluster.concurrent = 0.125, 16  # once trials have shown that they are small
-    assert cluster.apart == groups
+    monkeypatch.setattr("search.pools.machines", lambda: [{"CPU": 16, "GPU": 2}])
+    pools = pools_of(16, 9, gpus_per_worker=asked)
+    pools.gpus, pools.concurrent = 0.125, 16  # once trials have shown that they are small
+    assert pools.apart == groups
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,9 @@ def test_what_a_trial_of_several_workers_wants_is_told_for_all_of_them() -> None
 def test_a_group_that_found_no_room_for_long_is_waited_for_no_longer(
     waiting: int, able: set[int], closed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = cluster_of(cpus=4, trials=1, workers=4)
-    cluster.room_within, told = 60.0, []
-    cluster.served -= 61
-    cluster.desk = SimpleNamespace(close=SimpleNamespace(remote=told.append))
-    monkeypatch.setattr("search.cluster.ray.get", lambda _: None)
-    cluster.expect_room(waiting, able)
+    pools, told = pools_of(cpus=4, trials=1, room_within=60.0, workers=4), []
+    pools.served -= 61
+    pools.desk = SimpleNamespace(close=SimpleNamespace(remote=told.append))
+    monkeypatch.setattr("search.pools.ray.get", lambda _: None)
+    pools.expect_room(waiting, able)
     assert told == ["for 1 minutes no room was found for 4 of them at once"] * closed

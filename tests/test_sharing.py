@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from search import cluster
-from search.cluster import Cluster
+from search import pools
 from search.desk import Desk
 from search.fault import Fault
+from search.pools import Pools
 from search.study import Study
 from search.task import Task
 
@@ -34,20 +34,18 @@ class Handle:
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(cluster.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(pools.ray, "get", lambda answer: answer)
     loop = asyncio.new_event_loop()
     yield Handle(Desk(max_failures=1), loop)
     loop.close()
 
 
-def one_gpu(desk: Handle, **resources: Any) -> Cluster:
-    """A cluster of one GPU with a pool that has all of it."""
+def one_gpu(desk: Handle, **resources: Any) -> Pools:
+    """Pools on two GPUs, of which one is there that has a whole GPU to each worker."""
     study = Study.model_validate({"resources": resources})
-    made = Cluster(study, "unused")
-    made.desk, made.gpus = desk, resources.get("gpus_per_worker", 1.0)
+    made = Pools(study, "unused", desk, [{"CPU": 2, "GPU": 2}], float("inf"))
     made.trainer = lambda *_: None
     made.keep = lambda *_: None
-    made.concurrent = 1
     made.start_pool()
     return made
 

@@ -204,7 +204,7 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
             gate.touch()
 
         with Cluster(search.study, str(tmp_path), made.address) as cluster:
-            assert cluster.concurrent == 2
+            assert cluster.pools.concurrent == 2
             killer = Meanwhile(kill)
             entries = search.run(cluster)
             killer.join()
@@ -269,14 +269,14 @@ def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path
     gate = tmp_path / "gate"  # so that no trial ends before the new pools stand
     search = Search(study(6, idle_minutes=0.05), tmp_path, seconds=0.1, gate=str(gate))
     with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
-        assert cluster.concurrent == 1
+        assert cluster.pools.concurrent == 1
         most: list[int] = []
 
         def grow() -> None:
             wait_until(lambda: sum(epochs_so_far(tmp_path).values()) >= 2)
             add(made, 2)
             wait_until(lambda: len(ray.get(cluster.desk.demand.remote())[1]) == 3)
-            most.append(cluster.concurrent)
+            most.append(cluster.pools.concurrent)
             gate.touch()
 
         grower = Meanwhile(grow)
@@ -284,7 +284,7 @@ def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path
         grower.join()
         assert most == [3]
         assert [e.state for e in entries] == ["completed"] * 6
-        wait_until(lambda: not cluster.pools, seconds=30)
+        wait_until(lambda: not cluster.pools.running, seconds=30)
         wait_until(lambda: not held(), seconds=10)
 
 
