@@ -79,7 +79,7 @@ def trivial_score(tensors: Tensors, config: MuseConfig) -> float:
     return class_scores(gold, [frequent] * len(gold))[config.metric.removeprefix("valid_")]
 
 
-def grain(tensors: Tensors, config: MuseConfig) -> float:
-    """By how much one right answer more, of a tweet or an entity, moves the validation score."""
-    gold = tensors.splits["valid"].targets
+def grain(tensors: Tensors, config: MuseConfig, split: str = "valid") -> float:
+    """By how much one right answer more, of a tweet or an entity, moves a split's score."""
+    gold = tensors.splits[split].targets
     return 1 / max(1, count_spans(gold) if config.task == "mner" else len(gold))

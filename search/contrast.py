@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from search.entry import Entry
 from search.plan import COMPARE, compared
 from search.space import Point
-from search.spread import CONFIDENCE, ROUNDING, Spread
+from search.spread import CONFIDENCE, ROUNDING, Spread, hidden_by
 from search.study import Study
 
 Scores = dict[int, float]
@@ -87,12 +87,13 @@ class Contrast:
         return variant.test if self.split == "test" else variant.valid
 
 
-def contrast(study: Study, entries: Sequence[Entry]) -> Contrast:
+def contrast(study: Study, entries: Sequence[Entry], grain: float = 0.0) -> Contrast:
     """Read a comparison's runs off the record.
 
     Args:
         study: which compares.
         entries: every trial on record; those that still run do not count.
+        grain: by how much one right answer more moves a score.
     """
     ends = {e.trial_id: e for e in entries if e.phase == COMPARE and e.state != "running"}
     metric = study.base.metric.removeprefix("valid_")
@@ -112,7 +113,8 @@ def contrast(study: Study, entries: Sequence[Entry]) -> Contrast:
         )
     split = "test" if any(row.test for row in rows) else "valid"
     seeds = tuple(run.seed for run in next(iter(runs.values())))
-    return Contrast(study.name, metric, split, seeds, against_first(rows, split), len(seeds))
+    told = against_first(rows, split, grain)
+    return Contrast(study.name, metric, split, seeds, told, len(seeds))
 
 
 def on_test(entries: Sequence[Entry], figure: str) -> Scores:
@@ -120,9 +122,9 @@ def on_test(entries: Sequence[Entry], figure: str) -> Scores:
     return {e.seed: e.reports[-1][figure] for e in entries if figure in e.reports[-1]}
 
 
-def against_first(rows: Sequence[Variant], split: str) -> tuple[Variant, ...]:
+def against_first(rows: Sequence[Variant], split: str, grain: float = 0.0) -> tuple[Variant, ...]:
     """Compare every row with the first, and correct for their number."""
-    found = [rows[0], *(beside(row, rows[0], split) for row in rows[1:])]
+    found = [rows[0], *(beside(row, rows[0], split, grain) for row in rows[1:])]
     tested = [row.p for row in found if row.p is not None]
     corrected = iter(multipletests(tested, method="holm")[1] if tested else ())
     return tuple(
@@ -130,18 +132,20 @@ def against_first(rows: Sequence[Variant], split: str) -> tuple[Variant, ...]:
     )
 
 
-def beside(row: Variant, reference: Variant, split: str) -> Variant:
+def beside(row: Variant, reference: Variant, split: str, grain: float) -> Variant:
     """A variant with its difference to the reference, run by run of the same seed."""
     here, there = (getattr(variant, split) for variant in (row, reference))
     pairs = [here[seed] - there[seed] for seed in sorted(here.keys() & there.keys())]
     if not pairs:
         return row
-    if alike_by_luck(pairs, here, there):
-        return replace(row, difference=Estimate(float(np.mean(pairs))))
-    p = None
-    if len(pairs) > 1:
-        p = spread(pairs).chance(float(np.mean(pairs)), 1 / len(pairs))
-    return replace(row, difference=estimate(pairs), p=p)
+    mean = float(np.mean(pairs))
+    if len(pairs) < 2 or alike_by_luck(pairs, here, there):
+        return replace(row, difference=Estimate(mean))
+    noise = spread(pairs)
+    if max(pairs) - min(pairs) < ROUNDING:  # each score is known to one right answer, no better
+        noise = replace(noise, variance=2 * hidden_by(grain))
+    interval = noise.interval(mean, 1 / len(pairs))
+    return replace(row, difference=Estimate(mean, *interval), p=noise.chance(mean, 1 / len(pairs)))
 
 
 def alike_by_luck(pairs: Sequence[float], here: Scores, there: Scores) -> bool:

@@ -181,7 +181,9 @@ def report(work: Work) -> None:
 def report_comparison(work: Work) -> None:
     """Write the table of variants from the runs on record."""
     study, entries = work.study, work.entries()
-    found, baseline = contrast(study, entries), trivial_score(work.tensors, study.base)
+    split = "test" if "test" in work.tensors.splits else "valid"
+    found = contrast(study, entries, grain(work.tensors, study.base, split))
+    baseline = trivial_score(work.tensors, study.base)
     about = provenance_of(work.place.root)
     spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
     write_contrast(found, work.place.root, about, spent, baseline)

@@ -82,7 +82,8 @@ def spreads(
         return None
     told = lively(runs, floor) or lively(runs)
     if not told:
-        hidden = rounding(runs, grain)
+        scored = [run.value for run in runs if run.metric is not None]
+        hidden = Spread(hidden_by(grain), len(scored) - len(set(scored)))
         return hidden, hidden
     within, all_freedom = left_over(told, by_value)
     single = Spread(within / all_freedom, all_freedom)
@@ -96,14 +97,13 @@ def spreads(
     return replace(single, freedom=within**2 / squares), Spread(rest / freedom, freedom)
 
 
-def rounding(runs: Sequence[Run], grain: float) -> Spread:
-    """What scores may hide that are the same with every seed: less than one right answer.
+def hidden_by(grain: float) -> float:
+    """The variance that scores may have which are the same with every seed.
 
-    With few tweets and seeds they are so by luck. A number that is rounded to a whole one is off by
-    a variance of a twelfth.
+    With few tweets and seeds they are so by luck, and differ by less than one right answer. A
+    number that is rounded to a whole one is off by a variance of a twelfth.
     """
-    scored = [run.value for run in runs if run.metric is not None]
-    return Spread(grain**2 / 12, len(scored) - len(set(scored)))
+    return grain**2 / 12
 
 
 def left_over(runs: Sequence[Run], *factors: Callable[[Run], Value]) -> tuple[float, float]:

@@ -190,3 +190,19 @@ def test_scores_that_never_vary_are_told_apart() -> None:
         "no-noise": [1.0, 1.0],
     }
     assert contrast(study, entries_of(study, scores)).variants[1].survives
+
+
+def test_scores_that_never_vary_are_known_to_one_right_answer() -> None:
+    """Of 64 tweets; a difference of two rounded numbers is off by a variance of a sixth."""
+    study = study_of(seeds=2)
+    scores: dict[str, list[float | None]] = {
+        "muse": [0.75, 0.75],
+        "no-exchange": [48 / 64 + 1 / 64] * 2,
+        "no-noise": [16 / 64] * 2,
+    }
+    _, near, far = contrast(study, entries_of(study, scores), grain=1 / 64).variants
+    assert near.p == pytest.approx(2 * stats.t.sf((1 / 64) / (1 / 64 / 12**0.5), 1))
+    assert near.difference is not None
+    assert near.difference.low is not None
+    assert near.difference.low < 0
+    assert (near.survives, far.survives) == (False, True)
