@@ -62,8 +62,9 @@ class Work:
         if kind is None:
             if self.keeper.broken:  # the last words did not get through: all stays as it is
                 raise UserError(self.keeper.broken)
-            for name in ("trials", ".ray"):
-                remove(f"{self.place.shared}/{name}")
+            remove(f"{self.place.shared}/.ray")
+            if all(entry.state != "running" for entry in self.entries()):  # none is to go on
+                remove(f"{self.place.shared}/trials")
 
     def cluster(self) -> Cluster:
         """Ray and the study's worker groups, started when first needed."""
