@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import ray
 from ray.tune.schedulers import FIFOScheduler
@@ -14,7 +13,7 @@ from search.bucket import at_hand
 from search.cluster import ROOM_WITHIN, Cluster
 from search.entry import Entry
 from search.launch import tune_phase
-from search.plan import FINAL, incumbent
+from search.plan import FINAL, incumbent, missing
 from search.review import forget_review
 from search.room import whole_gpus
 from search.searcher import Listed, Proposal
@@ -80,11 +79,10 @@ def in_one_group(study: Study, workers: int) -> Study:
 
 def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
     """Train it, unless that was done before an interruption; what failed is tried again."""
-    earlier = {e.trial_id: e for e in work.entries(FINAL)}.get(wanted.trial_id)
-    if earlier is None or earlier.state != "completed":
+    todo = missing([wanted], work.entries(FINAL))
+    if todo:
         begin = work.keeper.start(FINAL, 1, [], cluster.pools.devices)
-        again = replace(wanted, seen=earlier.epochs if earlier else 0)
-        tune_phase(cluster, work.keeper, Listed([again], begin), FIFOScheduler())
+        tune_phase(cluster, work.keeper, Listed(todo, begin), FIFOScheduler())
     ended = next(e for e in work.entries(FINAL) if e.trial_id == wanted.trial_id)
     if ended.state != "completed":
         raise UserError(f"the final training failed: {ended.reason}; --resume tries it again")

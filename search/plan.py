@@ -186,8 +186,12 @@ def missing(wanted: Iterable[Proposal], entries: Sequence[Entry]) -> list[Propos
 
 
 def is_open(entry: Entry) -> bool:
-    """Whether a run is to be trained (again): it was interrupted, or its machine failed it."""
-    return entry.state == "running" or (entry.state == "failed" and entry.kind in PASSING)
+    """Whether a run is to be trained (again): it was interrupted, or its machine failed it.
+
+    The final training is tried again whatever it failed of: nothing comes in its place.
+    """
+    again = entry.kind in PASSING or entry.phase == FINAL
+    return entry.state == "running" or (entry.state == "failed" and again)
 
 
 class Plan(Frozen):

@@ -7,10 +7,10 @@ from muse.errors import UserError
 from search.abroad import bring_back
 from search.bucket import Checkpoints
 from search.changes import changes, check_comparable, history
-from search.entry import Entry, Word
+from search.entry import Word
 from search.folder import StudyFolder, check_owner, old_folder
 from search.ledger import Ledger
-from search.plan import FINAL, is_open
+from search.plan import is_open
 from search.preview import read
 from search.start import Way, go, phases_of, twin_of
 from search.stored import stored, write_about
@@ -95,7 +95,7 @@ def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
     """
     ledger, checkpoints = Ledger(place.ledger), Checkpoints(f"{place.shared}/trials")
     for entry in ledger.entries():
-        if entry.phase != "search" and goes_on(entry):
+        if entry.phase != "search" and is_open(entry):
             checkpoints.drop(entry.trial_id)
             ledger.forget(entry.trial_id)
         elif entry.state == "running":
@@ -103,8 +103,3 @@ def drop_unfinished(place: StudyFolder, changed: Sequence[str]) -> None:
             reason = f"interrupted, and then {'; '.join(changed)}"
             ledger.end(entry.trial_id, "failed", 0.0, 0.0, reason)
     ledger.close()
-
-
-def goes_on(entry: Entry) -> bool:
-    """Whether a phase would take up a run where it was."""
-    return is_open(entry) or (entry.phase == FINAL and entry.state == "failed")

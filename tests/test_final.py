@@ -10,7 +10,7 @@ from sample_entries import sample_entry, sample_study
 from search import final
 from search.final import workers_for
 
-HERE = SimpleNamespace(apart=3)
+HERE = SimpleNamespace(pools=SimpleNamespace(apart=3))
 """The cluster that trained the other phases, with groups for three trials."""
 
 

@@ -43,7 +43,8 @@ class Study:
         """Trials for which room was asked."""
 
     def cluster(self) -> Any:
-        return SimpleNamespace(devices=1.0, concurrent=2, most=2, make_room=self.room.append)
+        pools = SimpleNamespace(devices=1.0, concurrent=2, most=2, make_room=self.room.append)
+        return SimpleNamespace(pools=pools)
 
     def search(self, trials: int = 4) -> None:
         """Put a finished search on record."""

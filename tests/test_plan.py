@@ -331,6 +331,13 @@ def test_what_has_ended_is_not_missing_and_what_was_interrupted_goes_on() -> Non
     assert [(run.trial_id, run.seen) for run in found] == [("half", 1), ("lost", 2), ("new", 0)]
 
 
+def test_a_final_training_is_tried_again_whatever_it_failed_of() -> None:
+    wanted = [Proposal("final", POINT, 8)]
+    failed = sample_entry("final", None, phase="final", kind="diverged")
+    assert missing(wanted, [failed])
+    assert not missing(wanted, [sample_entry("final", phase="final")])
+
+
 def test_the_run_count_is_of_sweep_and_corners_were_they_all_legal() -> None:
     curves = STUDY.sensitivity.model_copy(update={"pairs": 4})
     pairs = strongest_pairs(list(STUDY.space), 4)

@@ -42,7 +42,7 @@ def work_at(
         view=View("mine", "valid_f1", Console(file=StringIO())),
         agree=agree,
         entries=lambda: [replace(BEST, seconds=seconds)],
-        cluster=lambda: SimpleNamespace(concurrent=1, most=most, devices=1.0),
+        cluster=lambda: SimpleNamespace(pools=SimpleNamespace(most=most, devices=1.0)),
     )
 
 
