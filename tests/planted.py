@@ -8,7 +8,7 @@ ledger and the phases.
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from planted_truth import DEAD, EPOCHS, QUALITY, SPEED, planted
 from rich.console import Console
@@ -27,12 +27,16 @@ from search.work import Work
 
 @dataclass(frozen=True)
 class Garden:
-    """Stands for a Cluster: nothing is trained, so it needs no workers."""
+    """Stands for a Cluster and its pools: nothing is trained, so it needs no workers."""
 
     desk: int
     concurrent: int = 4
     devices: float = 1.0
     most: int = 4
+
+    @property
+    def pools(self) -> Self:
+        return self
 
     def make_room(self, trials: int) -> None:
         """Nothing."""
