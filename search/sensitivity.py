@@ -50,7 +50,7 @@ def runs_of(entries: Sequence[Entry], best: Point, name: str) -> list[Run]:
     return sorted(runs, key=lambda run: (in_order(run.value), run.seed))
 
 
-def noise_of(study: Study, entries: Sequence[Entry], floor: float) -> Spread | None:
+def noise_of(study: Study, entries: Sequence[Entry], floor: float, grain: float) -> Spread | None:
     """How much a score varies with the seed alone, by the confirm phase."""
     names = {
         repr(sorted(e.point.items())): e.trial_id
@@ -61,7 +61,7 @@ def noise_of(study: Study, entries: Sequence[Entry], floor: float) -> Spread | N
         for e in entries
         if e.phase == CONFIRM and repr(sorted(e.point.items())) in names
     ]
-    return noise_floor(runs, floor)
+    return noise_floor(runs, floor, grain)
 
 
 def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
@@ -123,7 +123,7 @@ def findings(
     centre = mean([e.value or 0.0 for e in own or confirmed or [best]])
     gain = centre - baseline
     floor = baseline + MOST * gain if gain > 0 else -inf  # below it lies a cliff
-    noise = noise_of(study, entries, floor)
+    noise = noise_of(study, entries, floor, grain)
     read = partial(levels, floor=floor, grain=grain)
     raw = [raw_curve(study, runs, best.point, name, read) for name in study.space]
     curves = judge(raw, gain, noise, best.point, study)

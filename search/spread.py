@@ -140,12 +140,13 @@ def together(one: Spread, other: Spread) -> Spread:
     return Spread(both, both**2 / squares if squares else 1.0)
 
 
-def noise_floor(runs: Sequence[Run], floor: float = -np.inf) -> Spread | None:
+def noise_floor(runs: Sequence[Run], floor: float = -np.inf, grain: float = 0.0) -> Spread | None:
     """The variance of a score over seeds, pooled over configurations.
 
     Args:
         runs: of the confirm phase; `value` tells the configurations apart.
         floor: a configuration with a score below it is not stable, and its spread not the noise.
+        grain: by how much one right answer more moves a score.
 
     Returns:
         None with one seed.
@@ -157,4 +158,4 @@ def noise_floor(runs: Sequence[Run], floor: float = -np.inf) -> Spread | None:
     if not has_runs_twice(told):
         return None
     squares, freedom = left_over(told, by_value)
-    return Spread(squares / freedom, freedom)
+    return Spread(max(squares / freedom, hidden_by(grain)), freedom)

@@ -197,8 +197,6 @@ def best_line(findings: Findings) -> str:
         why = "as it failed with those of the curves" if tried else "as no curve was trained"
         seeds = f"the confirmation's seeds, {why}"
     noise = "" if findings.noise is None else f", noise floor {findings.noise:.2g}"
-    if findings.noise == 0.0:
-        noise += " (seeds made no difference, so only what is no worse at all is called safe)"
     point = ", ".join(f"{title(name)} {number(v)}" for name, v in findings.point.items())
     return (
         f"Best configuration ({findings.trial_id}): {point}; mean {metric_name(findings.metric)} "

@@ -353,6 +353,13 @@ def test_equal_scores_have_a_noise_floor_of_nothing(score: float) -> None:
     assert found.variance == 0.0
 
 
+def test_equal_scores_have_a_noise_floor_of_rounding() -> None:
+    told = noise_floor(runs_at({"a": (0.5, 0.5), "b": (0.75, 0.75)}), grain=1 / 64)
+    assert told is not None
+    assert told.deviation == pytest.approx(stats.uniform(0, 1 / 64).std())
+    assert told.freedom == 2
+
+
 def test_one_seed_has_no_noise_floor() -> None:
     assert noise_floor(runs_at({"a": (0.5,), "b": (0.8,)})) is None
     assert noise_floor(runs_at({"a": (0.5, None), "b": (None, None)})) is None

@@ -250,6 +250,13 @@ def test_the_noise_floor_comes_from_the_confirmation_alone() -> None:
     assert found([BEST, *noisy, *entries[4:]]).noise == pytest.approx(0.1)
 
 
+def test_a_noise_floor_is_no_less_than_rounding_to_one_right_answer() -> None:
+    entries = all_runs()
+    equal = [replace(e, reports=({"epoch": 2, "value": 0.5},)) for e in entries[1:4]]
+    told = findings(STUDY, [BEST, *equal, *entries[4:]], BEST, baseline=0.0, grain=1 / 64)
+    assert told.noise == pytest.approx(1 / 64 / 12**0.5)
+
+
 def test_a_pair_that_was_varied_together_is_mapped() -> None:
     (told,) = found(all_runs()).interactions
     assert set(told.names) == {"cross.theta", "cross.mu"}
