@@ -11,7 +11,8 @@ from search.contrast import Contrast, Estimate, Variant, mean_score
 from search.contrast_drawing import draw_contrast
 from search.costs import PhaseCost
 from search.report import environment, picture
-from search.tables import Rows, costs, escaped, markdown, told, write_rows
+from search.table import write_rows
+from search.tables import Rows, costs, escaped, markdown, told
 from search.terms import SPLITS, between, chance, listed, metric_name, score
 from search.view import settings
 

@@ -1,7 +1,7 @@
 """`trials.csv`: one row a trial, drawn from the ledger."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from muse.durable import atomically
@@ -14,7 +14,7 @@ MORE = ("kind", "node", "attempts", "budget")
 
 
 def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -> None:
-    """One row a trial; readers see the old table or the new one, never half of it.
+    """One row a trial.
 
     Args:
         entries: the trials.
@@ -28,15 +28,19 @@ def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -
     def row(e: Entry) -> list[object]:
         known = {**fixed, **e.point}
         settings = [known.get(name, "") for name in names]
-        value = "" if e.value is None else e.value
         costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
-        head, more = ([getattr(e, name) for name in own] for own in (HEAD, MORE))
-        return [*head, *settings, e.epochs, metric, value, *costs, *more]
+        first, last = ([getattr(e, name) for name in own] for own in (HEAD, MORE))
+        return [*first, *settings, e.epochs, metric, e.value, *costs, *last]
+
+    head = [*HEAD, *map(short, names), *COLUMNS, *MORE]
+    write_rows(file, [head, *map(row, entries)])
+
+
+def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:
+    """A CSV file; None is an empty cell. Readers see the old table or the new one."""
 
     def write(new: Path) -> None:
         with new.open("w", newline="", encoding="utf-8") as stream:
-            table = csv.writer(stream)
-            table.writerow([*HEAD, *map(short, names), *COLUMNS, *MORE])
-            table.writerows(map(row, entries))
+            csv.writer(stream).writerows(rows)
 
     atomically(file, write)

@@ -1,13 +1,12 @@
 """The curves as tables: CSV files for machines, rows of text for reports and TensorBoard."""
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from muse.durable import atomically
 from search.costs import PhaseCost
 from search.findings import Curve, Findings, Importance, Level, Run
+from search.table import write_rows
 from search.terms import between, chance, score, title
 from search.view import clock, number
 from search.wording import excluded, safe_range
@@ -34,18 +33,6 @@ SUMMARY_COLUMNS = (
     "disagree",
     "alarm",
 )
-
-
-def write_rows(file: Path, rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file; None is an empty cell."""
-
-    def write(new: Path) -> None:
-        with new.open("w", newline="", encoding="utf-8") as stream:
-            table = csv.writer(stream)
-            for row in rows:
-                table.writerow(["" if cell is None else cell for cell in row])
-
-    atomically(file, write)
 
 
 def write_runs(runs: Sequence[Run], file: Path) -> None:
