@@ -57,10 +57,10 @@ def lively(runs: Sequence[Run], floor: float = -np.inf) -> list[Run]:
     return [run for run in runs if run.metric is not None and run.value in good]
 
 
-def has_runs_twice(runs: Sequence[Run]) -> bool:
-    """Whether any value was scored with more than one seed."""
+def repeats(runs: Sequence[Run]) -> int:
+    """Scored runs beside the first at each value: without any, nothing is known of the noise."""
     values = [run.value for run in runs if run.metric is not None]
-    return len(values) > len(set(values))
+    return len(values) - len(set(values))
 
 
 def spreads(
@@ -78,12 +78,11 @@ def spreads(
     Returns:
         None where every value was scored once only, so that nothing is known of the noise.
     """
-    if not has_runs_twice(runs):
+    if not repeats(runs):
         return None
     told = lively(runs, floor) or lively(runs)
     if not told:
-        scored = [run.value for run in runs if run.metric is not None]
-        hidden = Spread(hidden_by(grain), len(scored) - len(set(scored)))
+        hidden = Spread(hidden_by(grain), repeats(runs))
         return hidden, hidden
     within, all_freedom = left_over(told, by_value)
     single = Spread(within / all_freedom, all_freedom)
@@ -154,8 +153,8 @@ def noise_floor(runs: Sequence[Run], floor: float = -np.inf, grain: float = 0.0)
     unstable = {run.value for run in runs if run.metric is not None and run.metric < floor}
     scored = [run for run in runs if run.metric is not None]
     stable = [run for run in scored if run.value not in unstable]
-    told = stable if has_runs_twice(stable) else scored
-    if not has_runs_twice(told):
+    told = stable if repeats(stable) else scored
+    if not repeats(told):
         return None
     squares, freedom = left_over(told, by_value)
     return Spread(max(squares / freedom, hidden_by(grain)), freedom)
