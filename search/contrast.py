@@ -4,7 +4,7 @@ Variants are different models, whose scores need not vary alike, so each has int
 spread: Student's, over its seeds for the means and over the pairs of one seed for the differences.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,13 +87,15 @@ class Contrast:
         return variant.test if self.split == "test" else variant.valid
 
 
-def contrast(study: Study, entries: Sequence[Entry], grain: float = 0.0) -> Contrast:
+def contrast(
+    study: Study, entries: Sequence[Entry], grain: Callable[[str], float] = lambda _: 0.0
+) -> Contrast:
     """Read a comparison's runs off the record.
 
     Args:
         study: which compares.
         entries: every trial on record; those that still run do not count.
-        grain: by how much one right answer more moves a score.
+        grain: by how much one right answer more moves the score of a split.
     """
     ends = {e.trial_id: e for e in entries if e.phase == COMPARE and e.state != "running"}
     metric = study.base.metric.removeprefix("valid_")
@@ -113,8 +115,8 @@ def contrast(study: Study, entries: Sequence[Entry], grain: float = 0.0) -> Cont
         )
     split = "test" if any(row.test for row in rows) else "valid"
     seeds = tuple(run.seed for run in next(iter(runs.values())))
-    told = against_first(rows, split, grain)
-    return Contrast(study.name, metric, split, seeds, told, len(seeds))
+    variants = against_first(rows, split, grain(split))
+    return Contrast(study.name, metric, split, seeds, variants, len(seeds))
 
 
 def on_test(entries: Sequence[Entry], figure: str) -> Scores:

@@ -6,6 +6,7 @@ A phase trains only what is not on record, so a study that was interrupted in an
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler
@@ -181,8 +182,7 @@ def report(work: Work) -> None:
 def report_comparison(work: Work) -> None:
     """Write the table of variants from the runs on record."""
     study, entries = work.study, work.entries()
-    split = "test" if "test" in work.tensors.splits else "valid"
-    found = contrast(study, entries, grain(work.tensors, study.base, split))
+    found = contrast(study, entries, partial(grain, work.tensors, study.base))
     baseline = trivial_score(work.tensors, study.base)
     about = provenance_of(work.place.root)
     spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)

@@ -200,7 +200,7 @@ def test_scores_that_never_vary_are_known_to_one_right_answer() -> None:
         "no-exchange": [48 / 64 + 1 / 64] * 2,
         "no-noise": [16 / 64] * 2,
     }
-    _, near, far = contrast(study, entries_of(study, scores), grain=1 / 64).variants
+    _, near, far = contrast(study, entries_of(study, scores), lambda _: 1 / 64).variants
     assert near.p == pytest.approx(2 * stats.t.sf((1 / 64) / (1 / 64 / 12**0.5), 1))
     assert near.difference is not None
     assert near.difference.low is not None
