@@ -40,8 +40,8 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Any:
     loop.close()
 
 
-def one_gpu(desk: Handle, **resources: Any) -> Pools:
-    """Pools on two GPUs, of which one is there that has a whole GPU to each worker."""
+def first_pool(desk: Handle, **resources: Any) -> Pools:
+    """One pool is there, of as many GPUs as the study says; two are in the cluster."""
     study = Study.model_validate({"resources": resources})
     made = Pools(study, "unused", desk, [{"CPU": 2, "GPU": 2}], float("inf"))
     made.trainer = lambda *_: None
@@ -63,7 +63,7 @@ async def run_trial(desk: Desk, name: str, pool: int, peak: float) -> list[dict[
 
 
 def test_after_the_first_trial_several_share_a_gpu(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     made.share()
     assert made.gpus == 1.0  # nothing is known yet
     desk.do(run_trial(desk.desk, "a", 0, peak=0.2))
@@ -78,7 +78,7 @@ def test_after_the_first_trial_several_share_a_gpu(desk: Handle) -> None:
 
 
 def test_a_trial_costs_what_its_own_pool_holds(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     whole = desk.do(run_trial(desk.desk, "a", 0, peak=0.2))
     made.share()
     made.start_pool()
@@ -88,7 +88,7 @@ def test_a_trial_costs_what_its_own_pool_holds(desk: Handle) -> None:
 
 
 def test_a_trial_that_needs_the_gpu_keeps_it(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     desk.do(run_trial(desk.desk, "a", 0, peak=0.8))
     made.share()
     assert made.gpus == 1.0
@@ -97,7 +97,7 @@ def test_a_trial_that_needs_the_gpu_keeps_it(desk: Handle) -> None:
 
 
 def test_the_trial_that_needed_most_decides_how_many_share(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     for name, peak in (("a", 0.4), ("b", 0.1)):
         desk.do(run_trial(desk.desk, name, 0, peak))
     made.share()
@@ -105,7 +105,7 @@ def test_the_trial_that_needed_most_decides_how_many_share(desk: Handle) -> None
 
 
 def test_a_trial_that_failed_before_it_held_any_memory_shows_nothing(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     desk.do(desk.desk.put(Task("a", {}, "")))
     desk.do(desk.desk.take(0))
     desk.do(desk.desk.fail("a", Fault("error", "no such file")))
@@ -117,7 +117,7 @@ def test_a_trial_that_failed_before_it_held_any_memory_shows_nothing(desk: Handl
 def test_what_the_study_says_holds_and_groups_of_several_workers_never_share(
     desk: Handle, resources: dict[str, Any]
 ) -> None:
-    made = one_gpu(desk, **resources)
+    made = first_pool(desk, **resources)
     before = made.gpus
     desk.do(run_trial(desk.desk, "a", 0, peak=0.1))
     made.share()
@@ -125,7 +125,7 @@ def test_what_the_study_says_holds_and_groups_of_several_workers_never_share(
 
 
 def test_a_trial_without_room_beside_others_gets_a_gpu_of_its_own(desk: Handle) -> None:
-    made = one_gpu(desk)
+    made = first_pool(desk)
     desk.do(run_trial(desk.desk, "a", 0, peak=0.2))
     made.share()
     made.start_pool()
@@ -142,7 +142,7 @@ def test_a_trial_without_room_beside_others_gets_a_gpu_of_its_own(desk: Handle) 
 
 
 def test_a_trial_without_room_on_a_whole_gpu_has_failed(desk: Handle) -> None:
-    one_gpu(desk)
+    first_pool(desk)
     desk.do(desk.desk.put(Task("a", {}, "")))
     desk.do(desk.desk.take(0))
     desk.do(desk.desk.fail("a", Fault("memory", "CUDA out of memory")))

@@ -1,23 +1,21 @@
-"""Training: what is reported, what is kept, and what an interruption must not change."""
+"""Training: what an epoch does and tells, and what a start depends on."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fit_story import TIMES, Figures, fitted, go_on, prepared
 from small_muse import small_config, small_tensors, weights
 from torch import Tensor
 
 from muse import train
-from muse.checkpoint import LAST, load, load_last
+from muse.checkpoint import load
 from muse.config import MuseConfig
-from muse.device import CPU, Worker
+from muse.device import Worker
 from muse.errors import UserError
-from muse.evaluate import evaluate
 from muse.fit import fit
 from muse.presets import PRESETS
-from muse.tensors import Tensors
 from muse.train import (
     DivergedError,
     build_model,
@@ -27,45 +25,7 @@ from muse.train import (
     steps_an_epoch,
 )
 
-Figures = dict[str, float]
-TIMES = ("seconds", "samples_per_second")
 both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])
-
-
-class Killed(BaseException):
-    """What ends a run from outside."""
-
-
-def prepared(tmp_path: Path, task: str = "mner", **parts: Any) -> tuple[MuseConfig, Tensors]:
-    config = small_config(task, **parts)
-    return config, small_tensors(config, tmp_path / "cache")
-
-
-def fitted(
-    config: MuseConfig, tensors: Tensors, folder: Path, answer: Callable[[Figures], bool]
-) -> list[Figures]:
-    """Train, and return every report but for what depends on the clock."""
-    told: list[Figures] = []
-
-    def report(figures: Figures) -> bool:
-        told.append({name: value for name, value in figures.items() if name not in TIMES})
-        return answer(figures)
-
-    fit(config, tensors, report, folder)
-    return told
-
-
-def go_on(figures: Figures) -> bool:
-    return True
-
-
-def kill_after(epoch: int) -> Callable[[Figures], bool]:
-    def answer(figures: Figures) -> bool:
-        if figures["epoch"] == epoch:
-            raise Killed
-        return True
-
-    return answer
 
 
 @both_tasks
@@ -102,57 +62,6 @@ def test_the_training_loss_weighs_its_three_parts(tmp_path: Path) -> None:
     assert told["train_loss"] == pytest.approx(parts, rel=1e-5)
 
 
-def test_a_refusal_ends_the_run_after_that_epoch(tmp_path: Path) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 5})
-
-    told = fitted(config, tensors, tmp_path / "run", lambda figures: figures["epoch"] < 2)
-
-    assert [figures["epoch"] for figures in told] == [1, 2]
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", LAST]
-
-
-def test_a_refused_run_can_be_taken_up_where_it_ended(tmp_path: Path) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 3})
-    whole = fitted(config, tensors, tmp_path / "whole", go_on)
-    fitted(config, tensors, tmp_path / "run", lambda _: False)  # as Ctrl-C ends a search
-
-    rest = fitted(config, tensors, tmp_path / "run", go_on)
-
-    assert rest == [pytest.approx(expected, abs=1e-6) for expected in whole]
-    assert not (tmp_path / "run" / LAST).exists()
-
-
-@pytest.mark.parametrize(
-    ("part", "told"),
-    [
-        ({"train": {"epochs": 4}}, "train.epochs was 3, not 4"),
-        ({"cross": {"theta": 0.25}}, "cross.theta was 0.5, not 0.25"),
-        ({"data": {"inputs": "text"}}, "data.inputs was both, not text"),
-        ({"data": {"synthetic_seed": 1}}, "data was "),
-    ],
-)
-def test_a_run_of_other_settings_or_data_is_not_taken_up(
-    tmp_path: Path, part: dict[str, dict[str, Any]], told: str
-) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 3})
-    fitted(config, tensors, tmp_path / "run", lambda _: False)
-    before = (tmp_path / "run" / LAST).read_bytes()
-    other = prepared(tmp_path, **{"train": {"epochs": 3}, **part})
-
-    with pytest.raises(UserError, match=f"last.pt: of a run whose {told}"):
-        fitted(*other, tmp_path / "run", go_on)
-
-    assert (tmp_path / "run" / LAST).read_bytes() == before
-
-
-def test_a_finished_run_leaves_only_its_best_model(tmp_path: Path) -> None:
-    config, tensors = prepared(tmp_path)
-
-    fitted(config, tensors, tmp_path / "run", go_on)
-
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best"]
-
-
 def test_the_same_seed_gives_the_same_figures_and_weights(tmp_path: Path) -> None:
     config, tensors = prepared(tmp_path)
 
@@ -173,127 +82,6 @@ def test_another_seed_gives_other_figures(tmp_path: Path) -> None:
     second = fitted(other, tensors, tmp_path / "b", go_on)
 
     assert first[0]["train_loss"] != second[0]["train_loss"]
-
-
-@pytest.mark.parametrize(("task", "epoch"), [("mner", 1), ("msa", 2)])
-def test_an_interrupted_run_ends_as_if_it_had_not_been(
-    tmp_path: Path, task: str, epoch: int
-) -> None:
-    config, tensors = prepared(tmp_path, task, train={"epochs": 3})
-    whole = fitted(config, tensors, tmp_path / "whole", go_on)
-
-    with pytest.raises(Killed):
-        fitted(config, tensors, tmp_path / "run", kill_after(epoch))
-    rest = fitted(config, tensors, tmp_path / "run", go_on)
-
-    # From the first epoch on: whoever was told of those before may be gone, too.
-    assert rest == [pytest.approx(expected, abs=1e-6) for expected in whole]
-    one, other = (weights(load(tmp_path / name / "best")[0]) for name in ("whole", "run"))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_a_run_killed_within_an_epoch_begins_that_epoch_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, tensors = prepared(tmp_path)
-    whole = fitted(config, tensors, tmp_path / "whole", go_on)
-    step, steps = train.train_step, []
-
-    def killed_at_the_fifth(run: train.Run, indices: Tensor) -> Any:
-        steps.append(1)
-        if len(steps) == 5:  # the second of the second epoch
-            raise Killed
-        return step(run, indices)
-
-    monkeypatch.setattr(train, "train_step", killed_at_the_fifth)
-    with pytest.raises(Killed):
-        fitted(config, tensors, tmp_path / "run", go_on)
-    rest = fitted(config, tensors, tmp_path / "run", go_on)
-
-    assert rest == [pytest.approx(expected, abs=1e-6) for expected in whole]
-
-
-def test_epochs_that_are_told_again_are_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 4})
-    scripted(monkeypatch, [0.1, 0.2, 0.3, 0.4])
-    with pytest.raises(Killed):
-        fitted(config, tensors, tmp_path / "run", kill_after(3))
-    state = load_last(tmp_path / "run", CPU)
-    assert state is not None
-    kept = len(state["reports"])
-    scripted(monkeypatch, [0.9] * 4)
-
-    told = fitted(config, tensors, tmp_path / "run", go_on)
-
-    assert [figures["value"] for figures in told] == [0.1, 0.2, 0.3][:kept] + [0.9] * (4 - kept)
-
-
-def test_a_resumed_run_may_be_refused_at_once(tmp_path: Path) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 3})
-    with pytest.raises(Killed):
-        fitted(config, tensors, tmp_path / "run", kill_after(1))
-
-    told = fitted(config, tensors, tmp_path / "run", lambda _: False)
-
-    assert [figures["epoch"] for figures in told] == [1]
-
-
-def scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[dict[str, Tensor]]:
-    """Let the epochs score as told; returns the weights that each of them will have."""
-    seen: list[dict[str, Tensor]] = []
-
-    def scored(model: Any, *_: object) -> Figures:
-        seen.append(weights(model))
-        return {"f1": scores[len(seen) - 1], "loss": 1.0}
-
-    monkeypatch.setattr(train, "evaluate", scored)
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("scores", "best"),
-    [([0.5, 0.9, 0.7], 2), ([0.9, 0.5, 0.7], 1), ([0.5, 0.7, 0.9], 3), ([0.0, 0.0, 0.0], 1)],
-)
-def test_the_model_of_the_best_epoch_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
-) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 3})
-    seen = scripted(monkeypatch, scores)
-
-    told = fitted(config, tensors, tmp_path / "run", go_on)
-
-    kept = weights(load(tmp_path / "run" / "best")[0])
-    assert all(torch.equal(kept[name], value) for name, value in seen[best - 1].items())
-    assert (told[-1]["best"], told[-1]["best_epoch"]) == (max(scores), best)
-    assert told[-1]["value"] == scores[-1]
-
-
-def test_the_best_epoch_before_an_interruption_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, tensors = prepared(tmp_path, train={"epochs": 3})
-    seen = scripted(monkeypatch, [0.9, 0.5, 0.7])
-    with pytest.raises(Killed):
-        fitted(config, tensors, tmp_path / "run", kill_after(1))
-
-    told = fitted(config, tensors, tmp_path / "run", go_on)
-
-    kept = weights(load(tmp_path / "run" / "best")[0])
-    assert all(torch.equal(kept[name], value) for name, value in seen[0].items())
-    assert told[-1]["best_epoch"] == 1
-
-
-def test_the_kept_model_scores_what_was_reported(tmp_path: Path) -> None:
-    config, tensors = prepared(tmp_path, "msa")
-
-    told = fitted(config, tensors, tmp_path / "run", go_on)
-
-    model, tokenizer = load(tmp_path / "run" / "best")
-    scores = evaluate(model, tensors.splits["valid"], config, Worker())
-    assert scores["accuracy"] == told[-1]["best"]
-    assert tokenizer.get_vocab() == tensors.tokenizer.get_vocab()
 
 
 def test_a_run_that_diverges_names_the_epoch_and_the_loss(tmp_path: Path) -> None:
