@@ -15,8 +15,9 @@ import torch
 from machine import describe, stopwatch
 from made import made_batch, made_config, made_model
 
-from muse.checkpoint import export, save_last
+from muse.checkpoint import export
 from muse.copies import Copies
+from muse.last import save_last
 from muse.model import Muse
 from muse.optimizer import build_optimizer
 from muse.step import Step

@@ -4,8 +4,6 @@ A setting that is lost between the proposal and the model spoils a search withou
 proposal carries a fingerprint of what was asked, and the workers compare it before they train.
 """
 
-import hashlib
-import json
 from typing import Any
 
 from torch import nn
@@ -14,6 +12,7 @@ from torch.optim import AdamW
 from muse.baselines import Concatenation, CrossAttention, TextAlone
 from muse.cross_transformer import CrossTransformer
 from muse.exchange import below_quantile
+from muse.fingerprint import fingerprint
 from muse.model import Embedding, Muse
 from muse.optimizer import crf_parameters
 from muse.train import Run
@@ -23,12 +22,6 @@ Data = dict[str, Any]
 
 class MisappliedError(RuntimeError):
     """A run was built with other settings than were asked."""
-
-
-def fingerprint(config: Data) -> str:
-    """The SHA-256 of a configuration as canonical JSON."""
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def applied(run: Run) -> Data:

@@ -17,7 +17,8 @@ from transformers import BertConfig, BertModel, PreTrainedModel
 
 from muse.config import ImageConfig, TextConfig
 from muse.errors import UserError
-from muse.pretrained import load_text_model, text_source
+from muse.pretrained import load_text_model
+from muse.text_source import text_source
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -1,6 +1,5 @@
 """Score a model on a split: every tweet, without the decoders."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import torch.distributed as dist
 
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.metrics import class_scores, count_spans, official_f1, span_scores
+from muse.metrics import class_scores, official_f1, span_scores
 from muse.model import Muse
-from muse.tensors import Split, Tensors
+from muse.tensors import Split
 
 Found = dict[int, tuple[Any, float]]
 """Index of a tweet: what was found in it, and its task loss."""
@@ -65,21 +64,3 @@ def evaluate(model: Muse, split: Split, config: MuseConfig, worker: Worker) -> d
 def in_full(found: list[str] | str, words: int) -> list[str]:
     """A tag for each word, also those that were cut off: they count as outside; or one class."""
     return [found] if isinstance(found, str) else found + ["O"] * (words - len(found))
-
-
-def trivial_score(tensors: Tensors, config: MuseConfig) -> float:
-    """The validation score of a model that has learnt nothing but what is most frequent.
-
-    That is no entity at all, or the training split's most frequent class for every tweet.
-    """
-    gold = tensors.splits["valid"].targets
-    if config.task == "mner":
-        return span_scores(gold, [["O"] * len(tags) for tags in gold])["f1"]
-    (frequent, _), *_ = Counter(tensors.splits["train"].targets).most_common(1)
-    return class_scores(gold, [frequent] * len(gold))[config.metric.removeprefix("valid_")]
-
-
-def grain(tensors: Tensors, config: MuseConfig, split: str = "valid") -> float:
-    """By how much one right answer more, of a tweet or an entity, moves a split's score."""
-    gold = tensors.splits[split].targets
-    return 1 / max(1, count_spans(gold) if config.task == "mner" else len(gold))

@@ -8,10 +8,11 @@ import torch
 import torch.distributed as dist
 
 from muse.applied import flat
-from muse.checkpoint import LAST, clear_halves, export, load_last, save_last
+from muse.checkpoint import export
 from muse.config import DataConfig, MuseConfig
 from muse.device import Worker
 from muse.errors import UserError
+from muse.last import LAST, clear_halves, load_last, save_last
 from muse.tensors import Tensors
 from muse.train import Run, run_epoch, start_run
 from muse.writer import Writer

@@ -20,8 +20,8 @@ from muse.config import DataConfig, MuseConfig
 from muse.corpora import Corpus, Tweet, read_corpus
 from muse.errors import UserError
 from muse.pictures import Gallery, collect, write_pictures
-from muse.pretrained import text_source
 from muse.tensors import FORMAT, TARGETS, Tensors, open_tensors
+from muse.text_source import text_source
 from muse.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
 from muse.tokens import Encoded, Ints, encode, pad, special_tokens
 

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from muse.errors import UserError
-from muse.pretrained import loading
+from muse.text_source import loading
 
 SPECIAL = {
     "pad_token": "[PAD]",

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,20 +15,17 @@ from torch.optim.lr_scheduler import LambdaLR
 from muse.config import MuseConfig
 from muse.device import Worker, autocast, prefer_channels_last, together, wants_bf16
 from muse.encoders import build_text_model
-from muse.errors import UserError
+from muse.errors import DivergedError
 from muse.evaluate import evaluate
 from muse.features import as_shown
 from muse.model import Muse
 from muse.optimizer import build_optimizer, build_schedule, restore_optimizer
+from muse.shares import check_workers, epoch_order, steps_an_epoch
 from muse.step import RecordedStep, Step
-from muse.tensors import Split, Tensors
+from muse.tensors import Tensors
 
 CHECK_EVERY = 50
 """Steps between two looks at whether the loss is finite: each look waits for the device."""
-
-
-class DivergedError(RuntimeError):
-    """The loss is no finite number any more."""
 
 
 def build_model(config: MuseConfig, tensors: Tensors) -> Muse:
@@ -86,31 +82,6 @@ class Run:
         self.reports = list(state["reports"])
 
 
-def steps_an_epoch(split: Split, config: MuseConfig, world: int) -> int:
-    """Batches of the training split; a last one with fewer tweets than workers is left out."""
-    full, rest = divmod(len(split), config.train.batch_size)
-    return full + (rest >= world)
-
-
-def most_workers(config: MuseConfig, tweets: int) -> int:
-    """Workers of which each has a tweet of every batch, where the training split has so many."""
-    return min(config.train.batch_size, tweets)
-
-
-def check_workers(config: MuseConfig, tweets: int, workers: int) -> None:
-    """Every worker needs a tweet of each batch.
-
-    Raises:
-        UserError: some would have none.
-    """
-    most = most_workers(config, tweets)
-    if workers > most:
-        raise UserError(
-            f"resources.workers={workers}, but a batch has at most {most} tweets (train.batch_size="
-            f"{config.train.batch_size}, {tweets} in the training split); ask for fewer workers."
-        )
-
-
 def start_run(
     config: MuseConfig, tensors: Tensors, worker: Worker, *, keep_features: bool = True
 ) -> Run:
@@ -143,14 +114,6 @@ def start_run(
 def records(config: MuseConfig, worker: Worker) -> bool:
     """Whether steps are recorded; DDP's exchange of gradients would not be in the recording."""
     return config.train.record_steps and worker.device.type == "cuda" and worker.world == 1
-
-
-def epoch_order(split: Split, config: MuseConfig, epoch: int, world: int) -> Iterator[Tensor]:
-    """Indices of each step's tweets over all workers, shuffled anew each epoch."""
-    generator = torch.Generator().manual_seed(config.train.seed * 100_003 + epoch)
-    order = torch.randperm(len(split), generator=generator)
-    batches = torch.split(order, config.train.batch_size)
-    return iter(batches[: steps_an_epoch(split, config, world)])
 
 
 def train_step(run: Run, indices: Tensor) -> Tensor:

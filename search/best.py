@@ -13,6 +13,9 @@ from search.entry import Entry
 from search.plan import CONFIRM
 from search.study import Study
 
+REVIEW = "review"
+"""What was seen of `best/`, inside the study's folder."""
+
 
 def put_model(trial_folder: Path, root: Path) -> None:
     """Put a trial's model at `best/`, if it still has one, and say in `best.yaml` whose it is."""
@@ -23,7 +26,10 @@ def put_model(trial_folder: Path, root: Path) -> None:
         shutil.copytree(made, new)
         shutil.rmtree(root / "best", ignore_errors=True)
         new.rename(root / "best")
-        store({**read_best(root), "model": trial_folder.name}, root)
+        about = read_best(root)
+        if about.get("model") != trial_folder.name:  # the report reviews the new one
+            shutil.rmtree(root / REVIEW, ignore_errors=True)
+        store({**about, "model": trial_folder.name}, root)
 
 
 def read_best(root: Path) -> dict[str, Any]:

@@ -10,15 +10,9 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from search.comparison import draw_interaction, draw_ranking
-from search.drawing import draw_curve, draw_overview
 from search.entry import Entry
-from search.findings import Curve, Findings
 from search.hparams import SCORE, experiment, session
-from search.space import Space, Whole, short
-from search.tables import escaped, markdown, origin, values
-from search.terms import title
-from search.wording import headline, reading
+from search.space import Space
 
 CURVES = "sensitivity"
 """Run of the curves, beside those of the trials."""
@@ -30,11 +24,6 @@ VIEW = f"#custom_scalars&regexInput={REVIEW}|{CURVES}"
 """End of the address that shows what is no trial: beyond 40 runs TensorBoard selects none itself,
 and its tabs CUSTOM SCALARS, IMAGES and TEXT stand empty."""
 
-BAND = (
-    "The chart's band is the 95 % interval of the difference to the incumbent, laid on its mean; "
-    "the incumbent's own has no width."
-)
-"""What a margin chart shows, which has no room for words."""
 
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
@@ -99,33 +88,12 @@ class Board:
         writer.close()
         del self.writers[entry.trial_id]
 
-    def findings(self, findings: Findings, provenance: Mapping[str, Any] | None = None) -> None:
-        """The curves, in a run of their own; they take the place of earlier ones.
-
-        Args:
-            findings: what to show.
-            provenance: where it comes from.
-        """
-        if CURVES in self.writers:
-            self.writers.pop(CURVES).close()
-        shutil.rmtree(self.folder / CURVES, ignore_errors=True)
-        writer = self.writer(CURVES)
-        for curve in findings.curves:
-            show(writer, curve, findings)
-        charts = {
-            f"{title(curve.name)}: {curve.verdict}": ["Margin", margin(curve)]
-            for curve in reversed(findings.curves)  # TensorBoard shows the last chart first
-        }
-        writer.add_custom_scalars({CURVES: charts})
-        writer.add_figure("curves/overview", draw_overview(findings), close=False)
-        writer.add_figure("curves/ranking", draw_ranking(findings), close=False)
-        for pair in findings.interactions:
-            name = "-".join(map(short, pair.names))
-            writer.add_figure(f"interactions/{name}", draw_interaction(pair, findings), close=False)
-        origins = [["what", "value"], *map(list, origin(findings, provenance or {}).items())]
-        lines = [*(f"- {escaped(line)}" for line in headline(findings)), "", markdown(origins)]
-        writer.add_text("findings", "\n".join(lines))
-        writer.flush()
+    def afresh(self, run: str) -> SummaryWriter:
+        """The event file of a run, without what stood there before."""
+        if run in self.writers:
+            self.writers.pop(run).close()
+        shutil.rmtree(self.folder / run, ignore_errors=True)
+        return self.writer(run)
 
     def review(self, pictures: Mapping[str, Path], texts: Mapping[str, str]) -> None:
         """What the best model does, in a run of its own, in the place of an earlier one.
@@ -134,10 +102,7 @@ class Board:
             pictures: files by name.
             texts: in Markdown, by name.
         """
-        if REVIEW in self.writers:
-            self.writers.pop(REVIEW).close()
-        shutil.rmtree(self.folder / REVIEW, ignore_errors=True)
-        writer = self.writer(REVIEW)
+        writer = self.afresh(REVIEW)
         for name, file in pictures.items():
             with Image.open(file) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
@@ -151,39 +116,3 @@ class Board:
         for writer in self.writers.values():
             writer.close()
         self.writers.clear()
-
-
-def margin(curve: Curve) -> list[str]:
-    """Tags of a curve's mean and of the ends of the interval of its difference."""
-    return [f"{short(curve.name)}/{part}" for part in ("mean", "low", "high")]
-
-
-def step(curve: Curve, place: int) -> int:
-    """Where a value stands on TensorBoard's axis, which knows whole numbers only.
-
-    Args:
-        curve: the curve.
-        place: the value's place among the curve's values, from 0.
-    """
-    value = curve.levels[place].value
-    return int(value) if isinstance(curve.knob, Whole) else place
-
-
-def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
-    """One curve: as a margin chart, as a picture and in words, each under a tag of its own.
-
-    A picture and a scalar under one tag are both hidden by TensorBoard.
-    """
-    for place, level in enumerate(curve.levels):
-        if level.mean is None:
-            continue
-        ends = curve.beside(level) or (level.mean, level.mean)
-        for name, height in zip(margin(curve), (level.mean, *ends), strict=True):
-            writer.add_scalar(name, height, step(curve, place))
-    key = short(curve.name)
-    writer.add_figure(f"curves/{key}", draw_curve(curve, findings), close=False)
-    head, *rows = values(curve)
-    steps = [["step", *head], *([str(step(curve, n)), *row] for n, row in enumerate(rows))]
-    told = [f"**{escaped(title(curve.name))}: {curve.verdict}**", reading(curve, findings)]
-    words = [*told, *([curve.alarm] if curve.alarm else [])]
-    writer.add_text(f"verdict/{key}", "\n\n".join([*words, markdown(steps), BAND]))

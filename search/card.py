@@ -6,8 +6,8 @@ from typing import Any
 
 from muse.config import DataConfig, MuseConfig
 from muse.durable import put_text
-from muse.evaluate import trivial_score
 from muse.tensors import Tensors
+from muse.yardstick import trivial_score
 from search.best import read_best
 from search.entry import Entry
 from search.spread import Spread

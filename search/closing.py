@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from muse.evaluate import trivial_score
+from muse.yardstick import trivial_score
 from search.best import read_best
 from search.board import VIEW
 from search.view import clock, settings, several

@@ -8,7 +8,7 @@ import torch
 import torch.distributed
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError
 
-from muse.train import DivergedError
+from muse.errors import DivergedError
 from search.bucket import probe
 from search.fault import Fault, Kind
 

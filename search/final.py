@@ -7,14 +7,13 @@ import ray
 from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
-from muse.train import most_workers
+from muse.shares import most_workers
 from search.best import final_part, put_model, write_best
 from search.bucket import at_hand
 from search.cluster import ROOM_WITHIN, Cluster
 from search.entry import Entry
 from search.launch import tune_phase
 from search.plan import FINAL, incumbent, missing
-from search.review import forget_review
 from search.room import whole_gpus
 from search.searcher import Listed, Proposal
 from search.study import Study
@@ -36,7 +35,6 @@ def final(work: Work) -> None:
         test = test_scores(work, cluster, wanted) if "test" in work.tensors.splits else {}
     with at_hand(work.keeper.kept.checkpoints.folder(wanted.trial_id)) as (folder, _):
         put_model(folder, work.place.root)
-    forget_review(work.place.root)
     work.ledger.keep(wanted.trial_id, "best")
     about = {"trial_id": trained.trial_id, "value": trained.value, "test": dict(test) or NO_TEST}
     write_best(work.study, work.entries(), best, work.place.root, about)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 from search.findings import Level, Run
 from search.space import Value
@@ -127,6 +126,8 @@ def holm(groups: Sequence[Sequence[Level]], error: float = 1 - CONFIDENCE) -> li
         groups: the levels of each setting.
         error: the family-wise error rate.
     """
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415 - a second
+
     ps = [level.p for group in groups for level in group if level.p is not None]
     verdicts = iter(multipletests(ps, alpha=error, method="holm")[0] if ps else ())
     return [

@@ -10,8 +10,8 @@ from typing import Any
 from ray import tune
 from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 
-from muse.applied import fingerprint
 from muse.errors import UserError
+from muse.fingerprint import fingerprint
 from search.abroad import Abroad
 from search.board import Board
 from search.entry import Entry, Outcome, State, Word

@@ -1,6 +1,6 @@
 """Which models stay on the disk: that of the search's best trial, and those of what still runs."""
 
-from muse.checkpoint import LAST
+from muse.last import LAST
 from search.bucket import Checkpoints
 from search.entry import Entry
 from search.ledger import Ledger

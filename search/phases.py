@@ -5,22 +5,17 @@ Each runs alone and again.
 A phase trains only what is not on record, so a study that was interrupted in any of them goes on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ray.tune.schedulers import FIFOScheduler
 
 from muse.errors import UserError
-from muse.evaluate import grain, trivial_score
 from search.best import put_model, read_best, write_best
 from search.bucket import at_hand
 from search.card import write_card
-from search.contrast import contrast
-from search.contrast_report import FOLDER, show_contrast, write_contrast
-from search.contrast_report import headline as contrast_headline
-from search.costs import cost, phase_costs
+from search.costs import cost
 from search.final import final
+from search.importing import importing
 from search.kept import best_of
 from search.launch import tune_phase
 from search.mirror import Mirror
@@ -36,16 +31,11 @@ from search.plan import (
     strongest_pairs,
     sweep,
 )
-from search.report import write_report
-from search.review import review
 from search.scheduler import build_scheduler
 from search.searcher import Listed, Proposal, Truthful
-from search.sensitivity import findings, with_importances
+from search.sensitivity import findings
 from search.settle import settled_plan
-from search.stored import provenance_of
-from search.terms import metric_name
 from search.view import clock, several
-from search.wording import headline
 from search.work import Work
 
 
@@ -160,49 +150,10 @@ def tell_cost(work: Work, phase: str) -> None:
 
 def report(work: Work) -> None:
     """Review the best model, draw the curves or the comparison, and write the report."""
-    study, entries, root = work.study, work.entries(), work.place.root
-    if study.compare is not None:
-        report_comparison(work)
-        return
-    review(work)
-    if not study.sensitivity.points:
-        return
-    best = incumbent(study, entries)
-    baseline, step = trivial_score(work.tensors, study.base), grain(work.tensors, study.base)
-    found = findings(study, entries, best, baseline, step)
-    found = with_importances(found, study, entries)
-    about = provenance_of(root)
-    spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
-    write_report(found, root, about, spent, notes(read_best(root)))
-    work.keeper.board.findings(found, about)
-    for line in headline(found):
-        work.view.say(line)
+    with importing():  # the model's code and drawing: seconds that no earlier phase needs
+        from search import reporting  # noqa: PLC0415
 
-
-def report_comparison(work: Work) -> None:
-    """Write the table of variants from the runs on record."""
-    study, entries = work.study, work.entries()
-    found = contrast(study, entries, partial(grain, work.tensors, study.base))
-    baseline = trivial_score(work.tensors, study.base)
-    about = provenance_of(work.place.root)
-    spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
-    write_contrast(found, work.place.root, about, spent, baseline)
-    show_contrast(work.keeper.board.writer(FOLDER), found, about, baseline)
-    for line in contrast_headline(found):
-        work.view.say(line)
-
-
-def notes(best: Mapping[str, Any]) -> list[str]:
-    """What the report says of the final training."""
-    final = best.get("final")
-    if not final:
-        return []
-    test = final["test"]
-    if isinstance(test, Mapping):
-        scores = ", ".join(f"{metric_name(name)} {value:.4f}" for name, value in test.items())
-        test = f"on test, scored once, {scores}"
-    reached = f"{metric_name(best['metric'])} {final['value']:.4f}"
-    return [f"Final training ({final['trial_id']}): {reached}; {test}."]
+    reporting.report(work)
 
 
 STEPS: dict[str, Callable[[Work], None]] = {

@@ -11,7 +11,7 @@ from search.entry import Word
 from search.folder import StudyFolder, check_owner, old_folder
 from search.ledger import Ledger
 from search.plan import is_open
-from search.preview import read
+from search.reading import read
 from search.start import Way, go, phases_of, twin_of
 from search.stored import stored, write_about
 from search.study import Study

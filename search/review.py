@@ -16,7 +16,7 @@ from muse.errors import UserError
 from muse.look import TweetSight, choose, look
 from muse.mistakes import Floats, Mistakes, Subject, mistakes, transitions
 from muse.tensors import Tensors
-from search.best import read_best
+from search.best import REVIEW, read_best
 from search.letters import all_letters, told_missing
 from search.review_drawing import (
     draw_confusion,
@@ -26,9 +26,6 @@ from search.review_drawing import (
 )
 from search.tables import escaped, markdown
 from search.work import Work
-
-FOLDER = "review"
-"""Inside the study's folder."""
 
 SHOWN, WORST = 8, 20
 """Tweets shown in pictures, and wrong ones told in words."""
@@ -65,23 +62,18 @@ def review(work: Work) -> None:
     with all_letters() as missing:
         pictures = draw(seen)
         write_review(root, pictures, texts)
-    files = {name: root / FOLDER / f"{name}.png" for name in pictures}
+    files = {name: root / REVIEW / f"{name}.png" for name in pictures}
     work.keeper.board.review(files, texts)
     right = f"{seen.mistakes.tweets - seen.mistakes.wrong} of {seen.mistakes.tweets}"
-    work.view.say(f"review of the model: {root / FOLDER}, {right} validation tweets all right")
+    work.view.say(f"review of the model: {root / REVIEW}, {right} validation tweets all right")
     if missing:
         work.view.say(told_missing(missing))
 
 
-def forget_review(root: Path) -> None:
-    """Remove a review that is of another model by now; the report makes a new one."""
-    shutil.rmtree(root / FOLDER, ignore_errors=True)
-
-
 def files_of(root: Path) -> list[str]:
     """The files of a study's review, relative to its folder; the text first."""
-    files = sorted((root / FOLDER).glob("*.png"))
-    return [f"{FOLDER}/{file.name}" for file in [root / FOLDER / "review.md", *files] if files]
+    files = sorted((root / REVIEW).glob("*.png"))
+    return [f"{REVIEW}/{file.name}" for file in [root / REVIEW / "review.md", *files] if files]
 
 
 def see(folder: Path, tensors: Tensors, *, samples: bool) -> Review:
@@ -169,7 +161,7 @@ def tweet(sight: TweetSight) -> str:
 
 def write_review(root: Path, pictures: Mapping[str, Figure], texts: Mapping[str, str]) -> None:
     """Write `review/` in the place of an earlier one."""
-    new = root / f".{FOLDER}"
+    new = root / f".{REVIEW}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     lines = ["# Review of the best model"]
@@ -181,5 +173,5 @@ def write_review(root: Path, pictures: Mapping[str, Figure], texts: Mapping[str,
             lines += ["", f"![{name}]({name}.png)"]
     lines += ["", *(f"![{name}]({name}.png)" for name in pictures if name not in texts)]
     (new / "review.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shutil.rmtree(root / FOLDER, ignore_errors=True)
-    new.rename(root / FOLDER)
+    shutil.rmtree(root / REVIEW, ignore_errors=True)
+    new.rename(root / REVIEW)

@@ -5,7 +5,6 @@ where it was good already.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import inf
 from statistics import mean
@@ -13,7 +12,6 @@ from typing import Any
 
 from search.entry import Entry
 from search.findings import Curve, Findings, Level, Run
-from search.importance import both, disagreements
 from search.inference import levels
 from search.interactions import as_run, changed, in_order, interaction
 from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
@@ -144,10 +142,3 @@ def findings(
         disagree=(),
         interactions=tuple(found for found in maps if found is not None),
     )
-
-
-def with_importances(found: Findings, study: Study, entries: Sequence[Entry]) -> Findings:
-    """The findings with what the search's own trials say of the settings."""
-    ped_anova, fanova = both(study, entries, study.seed)
-    disagree = disagreements(found.curves, ped_anova, fanova)
-    return replace(found, ped_anova=ped_anova, fanova=fanova, disagree=disagree)

@@ -12,8 +12,8 @@ from search.folder import Places, StudyFolder, new_folder, taken
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.phases import run_phases
-from search.preview import hours, read, told_counts
 from search.prior import Prior
+from search.reading import read, told_counts
 from search.schema import read_url
 from search.settle import ASK_ABOVE_HOURS
 from search.study import Study
@@ -113,6 +113,8 @@ def twin_of(root: Path, way: Way) -> str:
 
 def agreed(study: Study, tensors: Tensors, agree: Callable[[str], bool]) -> bool:
     """Ask where a study may take long."""
+    from search.preview import hours  # noqa: PLC0415 - what trains brings the model's code
+
     longest = hours(study, tensors)
     question = f"One worker of this machine would need up to {longest:.1f} hours. Start?"
     return longest <= ASK_ABOVE_HOURS or agree(question)

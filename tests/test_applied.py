@@ -7,9 +7,10 @@ import pytest
 from small_muse import small_config, small_tensors
 from torch import nn
 
-from muse.applied import MisappliedError, applied, difference, fingerprint, verify
+from muse.applied import MisappliedError, applied, difference, verify
 from muse.config import MuseConfig
 from muse.device import Worker
+from muse.fingerprint import fingerprint
 from muse.train import Run, run_epoch, start_run
 
 ASKED: dict[str, dict[str, Any]] = {

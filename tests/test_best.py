@@ -78,6 +78,20 @@ def test_a_model_replaces_the_one_before(tmp_path: Path) -> None:
     assert not (tmp_path / ".best-new").exists()
 
 
+def test_a_review_stays_until_another_model_is_put_there(tmp_path: Path) -> None:
+    seen = tmp_path / "review" / "review.md"
+    seen.parent.mkdir()
+    put_model(trial_folder(tmp_path, "a"), tmp_path)
+    assert not seen.exists()  # nobody knows of what it was
+
+    seen.parent.mkdir()
+    seen.write_text("of a")
+    put_model(tmp_path / "trials" / "a", tmp_path)
+    assert seen.exists()
+    put_model(trial_folder(tmp_path, "b"), tmp_path)
+    assert not seen.parent.exists()
+
+
 def test_a_trial_without_a_model_leaves_the_one_before(tmp_path: Path) -> None:
     put_model(trial_folder(tmp_path, "a"), tmp_path)
     put_model(tmp_path / "trials" / "gone", tmp_path)

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from search.board import Board
+from search.curve_board import show_findings
 from search.entry import Entry
 from search.space import Choice, Range, Space, Whole, short
 
@@ -193,7 +194,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> EventAccumulator:
     small = findings(curves=(curve_of("cross.eta", alarm=ALARM), curve_of("loss.alpha", "flat")))
     board = Board(folder)
     for _ in range(2):
-        board.findings(small, {"revision": "0a1b2c3"})
+        show_findings(board, small, {"revision": "0a1b2c3"})
     board.close()
     return read(folder / "sensitivity")
 
@@ -244,7 +245,7 @@ def test_curves_take_the_place_of_earlier_ones(curves: EventAccumulator) -> None
 def test_with_one_seed_the_band_has_no_width(tmp_path: Path) -> None:
     board = Board(tmp_path)
     found = one_seed()
-    board.findings(replace(found, curves=found.curves[:1]))
+    show_findings(board, replace(found, curves=found.curves[:1]))
     board.close()
     run = read(tmp_path / "sensitivity")
     assert points(run, "beta/low") == points(run, "beta/mean") == points(run, "beta/high")
@@ -295,7 +296,7 @@ def test_tensorboard_itself_shows_all_of_it(server: Any) -> None:
         if value is not None:
             board.report(name, {**FIGURES, "best": value})
         board.end(replace(entry(name, value), seed=seed, point=point))
-    board.findings(findings())
+    show_findings(board, findings())
     board.close()
 
     tags = wait_for(f"{plugin}/text/tags", "findings/text_summary")

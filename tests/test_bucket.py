@@ -12,10 +12,10 @@ from rich.console import Console
 from s3_server import s3_server
 from small_muse import small_config, small_tensors
 
-from muse.applied import fingerprint
-from muse.checkpoint import LAST
 from muse.device import Worker
 from muse.errors import UserError
+from muse.fingerprint import fingerprint
+from muse.last import LAST
 from search import resume, worker
 from search.abroad import Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket

@@ -11,10 +11,11 @@ from small_muse import small_batch, small_config, small_muse, weights
 from transformers import PreTrainedTokenizerFast
 
 from muse import checkpoint
-from muse.checkpoint import FORMAT, clear_halves, export, load, read_about
+from muse.checkpoint import FORMAT, export, load, read_about
 from muse.config import MuseConfig
 from muse.encoders import build_text_model
 from muse.errors import UserError
+from muse.last import clear_halves
 from muse.model import Muse
 from muse.tokenizer import build_tokenizer
 

@@ -237,6 +237,10 @@ def test_elapsed_runs_from_when_the_workers_took_the_trial() -> None:
     [
         ("search.desk, search.trial", "torch optuna"),
         ("search.group, search.enter", "transformers optuna muse.model"),  # Ray's controller
+        (  # the search itself, until its report
+            "search.start, search.resume",
+            "muse.model torchvision sklearn statsmodels matplotlib",
+        ),
     ],
 )
 def test_processes_beside_the_workers_are_spared_what_starts_slowly(

@@ -11,11 +11,12 @@ from small_muse import small_config, small_tensors
 
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.evaluate import evaluate, find, grain, trivial_score
+from muse.evaluate import evaluate, find
 from muse.metrics import class_scores, official_f1, span_scores
 from muse.model import Muse
 from muse.tensors import Split, Tensors
 from muse.train import build_model
+from muse.yardstick import grain, trivial_score
 
 both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])
 

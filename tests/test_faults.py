@@ -8,8 +8,7 @@ import torch
 from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError
 
 from muse.applied import MisappliedError
-from muse.errors import UserError
-from muse.train import DivergedError
+from muse.errors import DivergedError, UserError
 from search.faults import WAITS, of_training, of_workers, wait_for_storage
 
 FOLDER = "/results/study/trials/a"

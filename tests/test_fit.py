@@ -10,10 +10,11 @@ from small_muse import weights
 from torch import Tensor
 
 from muse import train
-from muse.checkpoint import LAST, load, load_last
+from muse.checkpoint import load
 from muse.device import CPU, Worker
 from muse.errors import UserError
 from muse.evaluate import evaluate
+from muse.last import LAST, load_last
 
 
 def test_a_refusal_ends_the_run_after_that_epoch(tmp_path: Path) -> None:

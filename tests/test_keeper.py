@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from keeper_story import STUDY, Tune, made_tune  # noqa: F401
 
-from muse.applied import fingerprint
 from muse.errors import UserError
+from muse.fingerprint import fingerprint
 from search.scheduler import rungs
 from search.searcher import Proposal
 

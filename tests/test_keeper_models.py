@@ -7,7 +7,7 @@ from pathlib import Path
 from keeper_story import STUDY, Tune, made_tune  # noqa: F401
 from rich.console import Console
 
-from muse.checkpoint import LAST
+from muse.last import LAST
 from search.keeper import Keeper
 from search.kept import Kept, best_of
 from search.view import View

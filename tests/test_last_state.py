@@ -8,9 +8,9 @@ import pytest
 import torch
 from disk_story import content, no_file_above
 
-from muse import checkpoint
-from muse.checkpoint import LAST, load_last, save_last
+from muse import last
 from muse.device import CPU
+from muse.last import LAST, load_last, save_last
 
 
 def test_a_run_that_never_began_has_no_last_state(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_state_of_another_version_is_not_gone_on_from(
 ) -> None:
     save_last(tmp_path, {"epoch": 1})
     assert load_last(tmp_path, CPU) == {"epoch": 1}
-    monkeypatch.setattr(checkpoint, "LAST_FORMAT", checkpoint.LAST_FORMAT + 1)
+    monkeypatch.setattr(last, "LAST_FORMAT", last.LAST_FORMAT + 1)
     assert load_last(tmp_path, CPU) is None
 
 
@@ -64,7 +64,7 @@ def test_a_kill_while_saving_leaves_the_last_state_before(
         raise KeyboardInterrupt
 
     save_last(tmp_path, {"epoch": 1})
-    monkeypatch.setattr(checkpoint.torch, "save", half)
+    monkeypatch.setattr(last.torch, "save", half)
 
     with pytest.raises(KeyboardInterrupt):
         save_last(tmp_path, {"epoch": 2})

@@ -13,9 +13,10 @@ from transformers import (
     BertModel,
 )
 
-from muse import pretrained
+from muse import text_source as sources
 from muse.errors import UserError
-from muse.pretrained import MINILM_PACKAGE, load_text_model, text_source
+from muse.pretrained import load_text_model
+from muse.text_source import MINILM_PACKAGE, text_source
 from muse.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
 
 
@@ -56,7 +57,7 @@ def test_minilm_is_the_folder_inside_its_package() -> None:
 def test_without_its_package_minilm_names_the_install_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pretrained, "MINILM_PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setattr(sources, "MINILM_PACKAGE", "no_such_package_anywhere")
 
     with pytest.raises(UserError) as caught:
         text_source("minilm")

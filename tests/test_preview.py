@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from search import preview
-from search.preview import dearest, device_of, hours, spoken, told_cost, told_counts
+from search.preview import dearest, device_of, hours, spoken, told_cost
+from search.reading import told_counts
 from search.study import Study
 
 TENSORS: Any = SimpleNamespace(splits={"train": range(300), "valid": range(150)})

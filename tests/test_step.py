@@ -8,13 +8,15 @@ from small_muse import small_batch, small_config, small_muse, small_tensors, wit
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from muse.applied import fingerprint, verify
+from muse.applied import verify
 from muse.device import Worker
+from muse.fingerprint import fingerprint
 from muse.model import Muse
 from muse.optimizer import build_optimizer
+from muse.shares import epoch_order
 from muse.step import RecordedStep, Step
 from muse.tensors import Tensors
-from muse.train import Run, build_model, epoch_order, start_run, train_step
+from muse.train import Run, build_model, start_run, train_step
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 

@@ -6,7 +6,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from muse.errors import UserError
-from muse.pretrained import MINILM_PACKAGE, text_source
+from muse.text_source import MINILM_PACKAGE, text_source
 from muse.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
 
 TEXTS = ["The cat, the dog", "the cat"]

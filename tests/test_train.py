@@ -13,17 +13,11 @@ from muse import train
 from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker
-from muse.errors import UserError
+from muse.errors import DivergedError, UserError
 from muse.fit import fit
 from muse.presets import PRESETS
-from muse.train import (
-    DivergedError,
-    build_model,
-    check_finite,
-    epoch_order,
-    start_run,
-    steps_an_epoch,
-)
+from muse.shares import epoch_order, steps_an_epoch
+from muse.train import build_model, check_finite, start_run
 
 both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])
 

@@ -13,11 +13,12 @@ from muse import train
 from muse.checkpoint import load
 from muse.config import MuseConfig
 from muse.device import Worker
+from muse.errors import DivergedError
 from muse.evaluate import evaluate
 from muse.fit import fit
 from muse.optimizer import build_schedule
 from muse.tensors import Tensors
-from muse.train import DivergedError, build_model
+from muse.train import build_model
 
 TIMES = ("seconds", "samples_per_second")
 both_tasks = pytest.mark.parametrize("task", ["mner", "msa"])

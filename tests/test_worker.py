@@ -9,9 +9,9 @@ import pytest
 import torch
 from small_muse import small_config, small_tensors
 
-from muse.applied import fingerprint
 from muse.config import MuseConfig
 from muse.device import Worker
+from muse.fingerprint import fingerprint
 from muse.tensors import Tensors
 from muse.train import Run, start_run
 from search import worker

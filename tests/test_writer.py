@@ -12,10 +12,11 @@ from small_muse import small_config, small_muse, small_tensors, weights
 
 from muse import fit as fitting
 from muse import train
-from muse.checkpoint import LAST, export, load, load_last, save_last
+from muse.checkpoint import export, load
 from muse.copies import Copies, copied
 from muse.device import CPU
 from muse.fit import fit
+from muse.last import LAST, load_last, save_last
 from muse.tokenizer import build_tokenizer
 from muse.writer import Writer
 

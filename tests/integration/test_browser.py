@@ -17,7 +17,11 @@ from browsing import Page, chromium, need_browser
 
 from search.board import VIEW
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("quickstart"),
+]
 
 EMPTY = (
     "No dashboards are active",

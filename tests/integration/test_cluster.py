@@ -33,6 +33,7 @@ be_quiet()
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
+    pytest.mark.xdist_group("cluster"),
     # Ray leaves its own sockets and files open in the driver.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -248,7 +249,8 @@ def test_a_lost_driver_costs_its_trial_and_not_its_workers(tmp_path: Path) -> No
 
         def kill_the_driver() -> None:
             wait_until(lambda: sum(epochs_so_far(tmp_path).values()) >= 2)
-            (driver,) = [p for p in psutil.process_iter() if is_driver(p)]
+            family = psutil.Process().children(recursive=True)  # of this test, not of one beside it
+            (driver,) = [process for process in family if is_driver(process)]
             driver.kill()
 
         killer = Meanwhile(kill_the_driver)
