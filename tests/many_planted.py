@@ -10,6 +10,7 @@ from typing import Any
 
 import planted_truth
 import ray
+import statsmodels.stats.multitest  # noqa: F401 - before all imports are frozen
 from planted import Garden, planted_study
 from planted_truth import EPOCHS, planted, score, true_score
 from ray import tune

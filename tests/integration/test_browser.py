@@ -17,11 +17,7 @@ from browsing import Page, chromium, need_browser
 
 from search.board import VIEW
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("quickstart"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 EMPTY = (
     "No dashboards are active",

@@ -33,7 +33,6 @@ be_quiet()
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("cluster"),
     # Ray leaves its own sockets and files open in the driver.
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -68,9 +67,8 @@ def study(trials: int, scheduler: str = "none", **resources: Any) -> Study:
 @contextmanager
 def machines(*slots: int) -> Iterator[Machines]:
     """A head without slots, and a node for each number of them."""
-    made = Machines(
-        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    )
+    head = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    made = Machines(initialize_head=True, head_node_args=head)
     try:
         for number in slots:
             add(made, number)

@@ -19,7 +19,6 @@ from search.quiet import be_quiet
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.xdist_group("planted"),
     # Ray leaves its own sockets and files open in the driver.
     pytest.mark.filterwarnings("ignore"),
 ]

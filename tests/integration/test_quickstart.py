@@ -9,11 +9,7 @@ import pytest
 import yaml
 from studies import ROOT, rows, run
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("quickstart"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_the_quickstart_varies_all_seven_settings_and_stops_some_trials(quickstart: Path) -> None:
