@@ -1,4 +1,4 @@
-"""A run's last state: what it goes on from after an interruption."""
+"""A run's last state, to go on from after an interruption, and what a kill left half written."""
 
 import shutil
 from pathlib import Path
