@@ -11,7 +11,7 @@ from search.faults import wait_for_storage
 from search.ledger_files import save_copy, take_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
-from search.stored import key_of
+from search.stored import key_of, resumes
 
 STAY = {"trials", ".ray", ".lock", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
 """What is not sent as it stands: trials send theirs, the ledger may be in the midst of a line."""
@@ -76,7 +76,7 @@ def has_study(url: str) -> bool:
 
 
 def bring_back(root: Path, url: str) -> None:
-    """Take a study from its twin where this machine has none, or an older ledger.
+    """Take a study from its twin where this machine has none, or an older one.
 
     Args:
         root: the study's folder here.
@@ -103,5 +103,8 @@ def bring_back(root: Path, url: str) -> None:
                 f"--storage: {url} holds another study than {root}; give another --name or "
                 "--output, or the storage that this study began with."
             )
-        if take_copy(root / "ledger.db", here / "ledger.db", key):  # all else is newer there, too
+        newer = take_copy(root / "ledger.db", here / "ledger.db", key)
+        if not (here / "ledger.db").is_file():  # all heads share a database
+            newer = resumes(here) > resumes(root)
+        if newer:  # all else is newer there, too
             Twin(root, url, STAY).pull()

@@ -44,6 +44,14 @@ def key_of(root: Path) -> str:
     return ""
 
 
+def resumes(root: Path) -> int:
+    """How often a study has been gone on with, by whatever head; 0 where nothing says it."""
+    with suppress(OSError, AttributeError, TypeError, yaml.YAMLError):
+        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
+        return len(about.get("resumed", []))
+    return 0
+
+
 def describe(study: Study) -> dict[str, Any]:
     """The study, all settings of a trial, and what its value is."""
     return {

@@ -17,7 +17,7 @@ from muse.errors import UserError
 from muse.fingerprint import fingerprint
 from muse.last import LAST
 from search import resume, worker
-from search.abroad import Abroad, bring_back, check_free
+from search.abroad import STAY, Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket
 from search.folder import Places, StudyFolder, new_folder
 from search.keeper import Keeper
@@ -191,6 +191,25 @@ def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
     bring_back(first, f"{url}/mine")
     assert (first / "best.yaml").read_text() == "new"
     assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
+
+
+def test_with_a_ledger_in_a_database_the_head_that_resumed_last_is_the_newer_one(
+    tmp_path: Path, url: str
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for root, resumed in ((first, 1), (second, 2)):
+        root.mkdir()
+        ledger = "{study: k, url: 'postgresql+psycopg://host/db'}"
+        (root / "study.yaml").write_text(f"ledger: {ledger}\nresumed: {[{}] * resumed}\n")
+        (root / "plan.yaml").write_text(root.name)
+
+    Twin(second, f"{url}/mine", STAY).push()
+    bring_back(first, f"{url}/mine")
+    assert (first / "plan.yaml").read_text() == "second"
+
+    (first / "plan.yaml").write_text("settled since")
+    bring_back(first, f"{url}/mine")  # it has as many resumes, so the bucket knows no more
+    assert (first / "plan.yaml").read_text() == "settled since"
 
 
 def test_a_study_that_never_began_leaves_its_place_free(tmp_path: Path, url: str) -> None:
