@@ -36,8 +36,8 @@ class Stopping(Frozen):
     grace_epochs: PositiveInt = 1
     """Epochs that every trial gets."""
 
-    reduction: float = Field(default=3.0, gt=1)
-    """Of this many trials that reach a rung, one goes on."""
+    reduction: float = Field(default=3.0, ge=1.1)
+    """Of this many trials that reach a rung, one goes on; nearer 1 there are too many rungs."""
 
 
 class Curves(Frozen):

@@ -105,6 +105,11 @@ def mistake(folder: Path, content: dict[str, Any] | str, **overrides: Any) -> st
             {"budget": {"trials": 0}},
             "mine.yaml, budget.trials: Input should be greater than 0, given 0",
         ),
+        (
+            {"scheduler": {"reduction": 1.0000001}},  # millions of rungs
+            "mine.yaml, scheduler.reduction: "
+            "Input should be greater than or equal to 1.1, given 1.0000001",
+        ),
         ({"task": "ner"}, "mine.yaml, task: Input should be 'mner' or 'msa', given 'ner'"),
         (
             {"metric": "valid_accuracy"},
