@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -206,8 +207,9 @@ class Pools:
             del self.running[number]
         if self.over.is_set():
             return
-        if not ray.get(self.desk.lose.remote(number, fault)):
-            ray.get(self.desk.close.remote(fault.reason))
+        with suppress(ray.exceptions.RayError):  # Ray is gone; the main thread learns it as well
+            if not ray.get(self.desk.lose.remote(number, fault)):
+                ray.get(self.desk.close.remote(fault.reason))
 
 
 def machines() -> list[Resources]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import ActorDiedError
 
 from muse.errors import UserError
 from search.pools import Pools
@@ -43,6 +44,18 @@ def test_two_threads_start_no_more_pools_than_there_is_room_for() -> None:
     for thread in threads:
         thread.join()
     assert len(pools.running) == 1
+
+
+def test_a_pool_that_ends_after_ray_does_so_without_a_word() -> None:
+    pools = pools_of(cpus=1, trials=1)
+    pools.start_pool()
+
+    def gone(*_: object) -> None:
+        raise ActorDiedError
+
+    pools.desk = SimpleNamespace(lose=SimpleNamespace(remote=gone))
+    pools.keep(0, SimpleNamespace(fit=gone))
+    assert not pools.running
 
 
 def test_an_error_of_one_look_does_not_end_the_looking(
