@@ -103,8 +103,9 @@ def bring_back(root: Path, url: str) -> None:
                 f"--storage: {url} holds another study than {root}; give another --name or "
                 "--output, or the storage that this study began with."
             )
-        newer = take_copy(root / "ledger.db", here / "ledger.db", key)
-        if not (here / "ledger.db").is_file():  # all heads share a database
+        if (here / "ledger.db").is_file():
+            newer = take_copy(root / "ledger.db", here / "ledger.db", key)
+        else:  # all heads share a database
             newer = resumes(here) > resumes(root)
         if newer:  # all else is newer there, too
             Twin(root, url, STAY).pull()

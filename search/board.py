@@ -24,7 +24,6 @@ VIEW = f"#custom_scalars&regexInput={REVIEW}|{CURVES}"
 """End of the address that shows what is no trial: beyond 40 runs TensorBoard selects none itself,
 and its tabs CUSTOM SCALARS, IMAGES and TEXT stand empty."""
 
-
 SKIPPED = {"epoch", "best_epoch", "attempts", "elapsed"}
 """Figures of a report that say nothing as a curve."""
 

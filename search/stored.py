@@ -36,20 +36,24 @@ def address(root: Path, kept: dict[str, str]) -> Address:
     return Address(url, kept["study"], inside if elsewhere else None)
 
 
+def about_of(root: Path) -> dict[str, Any]:
+    """What `study.yaml` says; nothing where there is none, or none that can be read."""
+    with suppress(OSError, yaml.YAMLError):
+        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
+        return about if isinstance(about, dict) else {}
+    return {}
+
+
 def key_of(root: Path) -> str:
     """What tells a study from others of its name; nothing where there is none."""
-    with suppress(OSError, KeyError, TypeError, yaml.YAMLError):
-        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-        return str(about["ledger"]["study"])
+    with suppress(KeyError, TypeError):
+        return str(about_of(root)["ledger"]["study"])
     return ""
 
 
 def resumes(root: Path) -> int:
     """How often a study has been gone on with, by whatever head; 0 where nothing says it."""
-    with suppress(OSError, AttributeError, TypeError, yaml.YAMLError):
-        about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
-        return len(about.get("resumed", []))
-    return 0
+    return len(about_of(root).get("resumed", []))
 
 
 def describe(study: Study) -> dict[str, Any]:
