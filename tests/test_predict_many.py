@@ -146,7 +146,12 @@ def test_a_full_disk_is_one_line(
     assert "/dev/full: the lines cannot be written (No space left on device)" in error
 
 
+one_task = pytest.mark.parametrize("folder", ["mner"], indirect=True)
+"""Where the lines go is not the task's affair."""
+
+
 @pytest.mark.slow
+@one_task
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_behind_standard_output_is_one_line(folder: Path, unbuffered: str) -> None:
     words = [sys.executable, "-m", "muse.predict", str(folder), "--text", "here"]
@@ -161,6 +166,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(folder: Path, unbuffered
 
 
 @pytest.mark.slow
+@one_task
 def test_nothing_is_said_where_nobody_reads_at_all(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +181,7 @@ def test_nothing_is_said_where_nobody_reads_at_all(
 
 
 @pytest.mark.slow
+@one_task
 def test_nothing_is_said_where_nobody_reads_on(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "tweets.jsonl"
     file.write_text('{"text": "here"}\n' * 2_000)

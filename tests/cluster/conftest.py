@@ -1,5 +1,6 @@
 """What both stories need."""
 
+import fcntl
 from pathlib import Path
 
 import launcher_venv
@@ -15,6 +16,10 @@ def able() -> None:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The folder of the programs of an environment with Ray's command line, made once."""
-    return launcher_venv.make(tmp_path_factory.mktemp("launcher") / "venv")
+    mine = tmp_path_factory.getbasetemp()
+    shared = mine if worker_id == "master" else mine.parent  # by the processes of one pytest
+    with (shared / "launcher.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return launcher_venv.made(shared / "launcher")

@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def make(folder: Path) -> Path:
-    """Make it; pip fetches what is missing.
+def made(folder: Path) -> Path:
+    """Make it where it is not made yet; pip fetches what is missing.
 
     Args:
         folder: where.
@@ -23,8 +23,10 @@ def make(folder: Path) -> Path:
     Returns:
         The folder of its programs.
     """
-    venv.create(folder, with_pip=True)
     programs = folder / "bin"
+    if (programs / "ray").exists():
+        return programs
+    venv.create(folder, with_pip=True)
     below = programs.parent / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     pth = below / "site-packages" / "below.pth"
     pth.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")

@@ -4,11 +4,9 @@ import multiprocessing
 import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from studies import NOBODY_STOPPED, ROOT, command, epochs_on_record
 
 from search.entry import Entry
 from search.ledger import Ledger
@@ -25,8 +24,6 @@ from search.start import settle
 from search.study import Study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-ROOT = Path(__file__).parents[2]
 
 
 def on_record(file: Path) -> dict[str, Entry]:
@@ -159,24 +156,36 @@ def test_forty_kills_of_searcher_asha_and_ledger_leave_the_study_whole(
         check_whole(witness.look(file), TRIALS, EPOCHS)
 
 
-KILLS = 6
+KILL, CTRL_C, TERM = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
+ENDS = [KILL, CTRL_C, KILL, TERM, KILL, KILL]
 """Of whole searches, each of which takes half a minute to start and end."""
+
+STATUS = {KILL: -KILL, CTRL_C: 130, TERM: 143}
+"""What a search that is ended so says to its shell."""
+
+
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches what is started meanwhile, also where a script started the tests with `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def start(study: Path) -> "subprocess.Popen[str]":
     """Start a tiny study, or go on with it."""
     small = ["--trials", "5", "--epochs", "2"]
-    small += ["--set", "data.synthetic_tweets=24", "--set", "scheduler.name=none"]
+    small += ["--set", "data.synthetic_tweets=24", *NOBODY_STOPPED]
     how = ["--resume"] if (study / "study.yaml").exists() else small
     where = ["--output", str(study.parent), "--name", study.name, "--phases", "search"]
     with errors_of(study).open("w") as errors:
         return subprocess.Popen(
-            [sys.executable, "search/run.py", *where, *how],
+            command(*where, *how),
             cwd=ROOT,
             text=True,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            start_new_session=True,
+            start_new_session=True,  # so that no signal reaches this process
         )
 
 
@@ -185,31 +194,29 @@ def errors_of(study: Path) -> Path:
     return study.with_suffix(".err")
 
 
-def reports(file: Path) -> int:
-    """Epochs on record while another process writes."""
-    try:
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as ledger:
-            return int(ledger.execute("select count(*) from reports").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0
+def end_some_time(
+    process: "subprocess.Popen[str]", how: signal.Signals, file: Path, dice: random.Random
+) -> list[int]:
+    """End a search somewhere between its start and some seconds after its next epoch.
 
-
-def kill_after(process: "subprocess.Popen[str]", file: Path, dice: random.Random) -> list[int]:
-    """Kill the search somewhere between its start and some seconds after its next epoch.
+    What it can hear comes soon after an epoch: before the first and after its last words Python
+    itself would take it.
 
     Returns:
         The processes that it had started.
     """
-    before, until = reports(file), time.monotonic() + 120
-    if dice.random() < 0.7:
-        while process.poll() is None and reports(file) == before and time.monotonic() < until:
+    before, until = epochs_on_record(file), time.monotonic() + 120
+    if how != KILL or dice.random() < 0.7:
+        while process.poll() is None and epochs_on_record(file) == before:
+            assert time.monotonic() < until
             time.sleep(0.05)
-    time.sleep(dice.uniform(0, 4))
+    time.sleep(dice.uniform(0, 4 if how == KILL else 1))
     family = []
     if process.poll() is None:
         family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
-        process.kill()
-    process.wait()
+        # SIGTERM to all that it started in its group, as `timeout` does; else to it alone.
+        (os.killpg if how == TERM else os.kill)(process.pid, how)
+    process.wait(timeout=120)
     return family
 
 
@@ -219,28 +226,31 @@ def gone(family: list[int]) -> bool:
     return not [p for p in left if p.status() != "zombie" and "ray" in " ".join(p.cmdline())]
 
 
-def test_kills_of_whole_searches_leave_every_study_whole_and_no_process(
-    tmp_path: Path,
-) -> None:
-    dice = random.Random(0)
-    kills, studies = 0, 0
-    while kills < KILLS:
-        study, witness = tmp_path / f"study-{studies}", Witness()
+def ended_whole(study: Path, ends: list[signal.Signals], dice: random.Random) -> None:
+    """Take a study to its end, through ends that it was not to have as long as there are any."""
+    witness = Witness()
+    while True:
+        process, family, status = start(study), [], 0
+        if ends:
+            family = end_some_time(process, ends[0], study / "ledger.db", dice)
+            status = STATUS[ends[0]]
+        process.wait()
+        assert process.returncode in (0, status), errors_of(study).read_text()
+        for _ in range(100):
+            if gone(family):
+                break
+            time.sleep(0.1)
+        assert gone(family)
+        entries = witness.look(study / "ledger.db")
+        if process.returncode == 0:
+            check_whole(entries, 5, 2)
+            return
+        ends.pop(0)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+def test_ends_of_whole_searches_leave_every_study_whole_and_no_process(tmp_path: Path) -> None:
+    dice, ends, studies = random.Random(0), list(ENDS), 0
+    while ends:
+        ended_whole(tmp_path / f"study-{studies}", ends, dice)
         studies += 1
-        status = -1
-        while status != 0:
-            process = start(study)
-            if kills >= KILLS:
-                process.wait()
-                assert process.returncode == 0, errors_of(study).read_text()
-            family = kill_after(process, study / "ledger.db", dice)
-            status = process.returncode
-            kills += status == -signal.SIGKILL
-            assert status in (0, -signal.SIGKILL), errors_of(study).read_text()
-            for _ in range(100):
-                if gone(family):
-                    break
-                time.sleep(0.1)
-            assert gone(family)
-            witness.look(study / "ledger.db")
-        check_whole(witness.look(study / "ledger.db"), 5, 2)

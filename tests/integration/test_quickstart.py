@@ -51,6 +51,17 @@ def test_a_finished_study_is_not_overwritten(quickstart: Path) -> None:
     assert "finished study" in done.stderr
 
 
+def test_a_study_of_other_data_is_refused_and_stays_as_it_is(quickstart: Path) -> None:
+    file, table = quickstart / "study.yaml", rows(quickstart)
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace("synthetic_tweets: 256", "synthetic_tweets: 96"))
+    done = run("--output", str(quickstart.parent), "--resume")
+    assert done.returncode == 2
+    assert "data changed" in done.stderr
+    assert rows(quickstart) == table
+    file.write_text(before)
+
+
 def test_the_exported_model_predicts(quickstart: Path) -> None:
     text = ["--text", "the Delio and Delby again"]
     done = subprocess.run(
