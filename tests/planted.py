@@ -27,10 +27,14 @@ from search.work import Work
 
 @dataclass(frozen=True)
 class Garden:
-    """Stands for a Cluster and its pools: nothing is trained, so it needs no workers."""
+    """Stands for a Cluster and its pools: nothing is trained, so it needs no workers.
+
+    One trial at a time: they take milliseconds, and with more of Tune's processes one that is free
+    takes the trials of those that still start, which Tune then ends and starts again.
+    """
 
     desk: int
-    concurrent: int = 4
+    concurrent: int = 1
     devices: float = 1.0
     most: int = 4
 
