@@ -40,11 +40,9 @@ pytestmark = [
 EPOCHS = 4
 
 
-@pytest.fixture(autouse=True, scope="module")
-def workers_find_the_work() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        yield
+@pytest.fixture(autouse=True)
+def workers_find_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
 def study(trials: int, scheduler: str = "none", **resources: Any) -> Study:
@@ -215,6 +213,58 @@ def test_a_lost_node_costs_no_trial_and_no_epoch(tmp_path: Path) -> None:
     assert again == [[0, 2]]  # it went on from its checkpoint
 
 
+def test_asha_over_more_trials_than_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    search = Search(study(12, "asha"), tmp_path, seconds=0.05)
+    with machines(2) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
+        before = {**ray.cluster_resources()}
+        entries = search.run(cluster)
+        cluster.end(patience=30)
+        wait_until(lambda: not held(), seconds=10)
+
+        def all_free() -> bool:
+            now = ray.available_resources()
+            names = ("CPU", "slot", "node:__internal_head__")
+            return all(now.get(name, 0) == before[name] for name in names)
+
+        wait_until(all_free, seconds=10)
+    assert len(entries) == 12
+    assert {e.state for e in entries} == {"completed", "stopped"}
+    assert all(e.state == "stopped" or e.epochs == EPOCHS for e in entries)
+
+
+def test_a_trial_that_takes_long_to_end_does_not_cost_the_next_one(tmp_path: Path) -> None:
+    search = Search(study(6, "asha"), tmp_path, seconds=0.05, leaving=3)
+    with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
+        entries = search.run(cluster)
+    assert [e.state for e in entries].count("stopped") >= 2
+    assert {e.state for e in entries} == {"completed", "stopped"}
+    assert len(entries) == 6
+
+
+def test_a_lost_driver_costs_its_trial_and_not_its_workers(tmp_path: Path) -> None:
+    search = Search(study(3), tmp_path)
+    with machines(1) as made, Cluster(search.study, str(tmp_path), made.address) as cluster:
+
+        def kill_the_driver() -> None:
+            wait_until(lambda: sum(epochs_so_far(tmp_path).values()) >= 2)
+            family = psutil.Process().children(recursive=True)  # of this test, not of one beside it
+            (driver,) = [process for process in family if is_driver(process)]
+            driver.kill()
+
+        killer = Meanwhile(kill_the_driver)
+        entries = search.run(cluster)
+        killer.join()
+    assert [(e.state, e.epochs) for e in entries[1:]] == [("completed", EPOCHS)] * 2
+    assert (entries[0].state, entries[0].epochs < EPOCHS) == ("failed", True)
+
+
+def is_driver(process: psutil.Process) -> bool:
+    """Whether a process runs one of Tune's functions for this one."""
+    with suppress(psutil.Error):
+        return "ImplicitFunc" in process.name() + " ".join(process.cmdline())
+    return False
+
+
 def test_a_node_that_joins_takes_trials_and_idle_pools_give_theirs_back(tmp_path: Path) -> None:
     gate = tmp_path / "gate"  # so that no trial ends before the new pools stand
     search = Search(study(6, idle_minutes=0.05), tmp_path, seconds=0.1, gate=str(gate))
@@ -264,89 +314,20 @@ def test_a_group_too_large_for_the_machines_is_not_waited_for_without_end(tmp_pa
     assert entry.reason.endswith("for 0 minutes no room was found for 2 of them at once")
 
 
-@pytest.fixture(scope="module")
-def two_slots(workers_find_the_work: None) -> Iterator[str]:
-    """The address of a node with two slots, for tests that lose and add none.
-
-    They stand together, and none leaves a group that waits for room: its thread would wait on, in
-    the next test's Ray, and crash there.
-    """
-    with machines(2) as made:
-        yield made.address
-
-
-def test_asha_over_more_trials_than_fit_leaves_nothing_behind(
-    two_slots: str, tmp_path: Path
-) -> None:
-    search = Search(study(12, "asha"), tmp_path, seconds=0.05)
-    with Cluster(search.study, str(tmp_path), two_slots) as cluster:
-        before = {**ray.cluster_resources()}
-        entries = search.run(cluster)
-        cluster.end(patience=30)
-        wait_until(lambda: not held(), seconds=10)
-
-        def all_free() -> bool:
-            now = ray.available_resources()
-            names = ("CPU", "slot", "node:__internal_head__")
-            return all(now.get(name, 0) == before[name] for name in names)
-
-        wait_until(all_free, seconds=10)
-    assert len(entries) == 12
-    assert {e.state for e in entries} == {"completed", "stopped"}
-    assert all(e.state == "stopped" or e.epochs == EPOCHS for e in entries)
-
-
-def test_a_trial_that_takes_long_to_end_does_not_cost_the_next_one(
-    two_slots: str, tmp_path: Path
-) -> None:
-    search = Search(study(6, "asha", concurrent=1), tmp_path, seconds=0.05, leaving=3)
-    with Cluster(search.study, str(tmp_path), two_slots) as cluster:
-        entries = search.run(cluster)
-    assert [e.state for e in entries].count("stopped") >= 2
-    assert {e.state for e in entries} == {"completed", "stopped"}
-    assert len(entries) == 6
-
-
-def test_a_lost_driver_costs_its_trial_and_not_its_workers(two_slots: str, tmp_path: Path) -> None:
-    search = Search(study(3, concurrent=1), tmp_path)
-    with Cluster(search.study, str(tmp_path), two_slots) as cluster:
-
-        def kill_the_driver() -> None:
-            wait_until(lambda: sum(epochs_so_far(tmp_path).values()) >= 2)
-            family = psutil.Process().children(recursive=True)  # of this test, not of one beside it
-            (driver,) = [process for process in family if is_driver(process)]
-            driver.kill()
-
-        killer = Meanwhile(kill_the_driver)
-        entries = search.run(cluster)
-        killer.join()
-    assert [(e.state, e.epochs) for e in entries[1:]] == [("completed", EPOCHS)] * 2
-    assert (entries[0].state, entries[0].epochs < EPOCHS) == ("failed", True)
-
-
-def is_driver(process: psutil.Process) -> bool:
-    """Whether a process runs one of Tune's functions for this one."""
-    with suppress(psutil.Error):
-        return "ImplicitFunc" in process.name() + " ".join(process.cmdline())
-    return False
-
-
-def test_a_silent_worker_is_replaced_and_its_trial_goes_on(two_slots: str, tmp_path: Path) -> None:
+def test_a_silent_worker_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
     about = study(2, first_epoch_minutes=0.1)
     search = Search(about, tmp_path, seconds=0.2, hang=1)
     search.keep_folders()
-    with Cluster(about, str(tmp_path), two_slots) as cluster:
+    with machines(2) as made, Cluster(about, str(tmp_path), made.address) as cluster:
         entries = search.run(cluster)
     assert [e.state for e in entries] == ["completed"] * 2
     assert [search.attempts(e) for e in entries] == [[0, 0], [0, 0]]
 
 
-def test_a_worker_that_is_silent_again_and_again_fails_its_trial_as_hung(
-    two_slots: str, tmp_path: Path
-) -> None:
-    about = study(1, first_epoch_minutes=0.05, max_failures=0, concurrent=1)
+def test_a_worker_that_is_silent_again_and_again_fails_its_trial_as_hung(tmp_path: Path) -> None:
+    about = study(1, first_epoch_minutes=0.05, max_failures=0)
     search = Search(about, tmp_path, hang=1)
-    with Cluster(about, str(tmp_path), two_slots) as cluster:
+    with machines(1) as made, Cluster(about, str(tmp_path), made.address) as cluster:
         (entry,) = search.run(cluster)
     assert entry.state == "failed"
     assert entry.reason.startswith("hung: no report for")

@@ -199,13 +199,13 @@ def end_some_time(
 ) -> list[int]:
     """End a search somewhere between its start and some seconds after its next epoch.
 
-    What it can hear comes soon after an epoch: before the first and after its last words Python
-    itself would take it.
+    A signal that it can answer comes soon after an epoch: before the first it may not listen yet,
+    and long after the last it does so no more.
 
     Returns:
         The processes that it had started.
     """
-    before, until = epochs_on_record(file), time.monotonic() + 120
+    before, until = epochs_on_record(file), time.monotonic() + 240
     if how != KILL or dice.random() < 0.7:
         while process.poll() is None and epochs_on_record(file) == before:
             assert time.monotonic() < until
