@@ -196,7 +196,7 @@ def errors_of(study: Path) -> Path:
 
 def end_some_time(
     process: "subprocess.Popen[str]", how: signal.Signals, file: Path, dice: random.Random
-) -> list[int]:
+) -> list[psutil.Process]:
     """End a search somewhere between its start and some seconds after its next epoch.
 
     A signal that it can answer comes soon after an epoch: before the first it may not listen yet,
@@ -213,16 +213,16 @@ def end_some_time(
     time.sleep(dice.uniform(0, 4 if how == KILL else 1))
     family = []
     if process.poll() is None:
-        family = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        family = psutil.Process(process.pid).children(recursive=True)
         # SIGTERM to all that it started in its group, as `timeout` does; else to it alone.
         (os.killpg if how == TERM else os.kill)(process.pid, how)
     process.wait(timeout=120)
     return family
 
 
-def gone(family: list[int]) -> bool:
-    """Whether processes have ended, but for those whose numbers others bear by now."""
-    left = [psutil.Process(pid) for pid in family if psutil.pid_exists(pid)]
+def gone(family: list[psutil.Process]) -> bool:
+    """Whether what a kill leaves behind has ended."""
+    left = [process for process in family if process.is_running()]
     return not [p for p in left if p.status() != "zombie" and "ray" in " ".join(p.cmdline())]
 
 
@@ -241,6 +241,8 @@ def ended_whole(study: Path, ends: list[signal.Signals], dice: random.Random) ->
                 break
             time.sleep(0.1)
         assert gone(family)
+        if status != STATUS[KILL]:  # an orderly end leaves no process at all
+            assert psutil.wait_procs(family, timeout=60)[1] == []
         entries = witness.look(study / "ledger.db")
         if process.returncode == 0:
             check_whole(entries, 5, 2)
