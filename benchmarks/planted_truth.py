@@ -3,7 +3,7 @@
     python benchmarks/planted_truth.py
     python benchmarks/planted_truth.py --studies 20
 
-Many simulated studies through Ray Tune, Optuna and ASHA: one setting decides the final quality, one
+Many simulated studies through Optuna and ASHA: one setting decides the final quality, one
 only how fast it is reached, one does nothing (tests/planted_truth.py). Prints how often the curves
 say so, and how many of their 95 % intervals hold the truth.
 """
@@ -27,16 +27,10 @@ def main() -> None:
     be_quiet()
     import many_planted  # noqa: PLC0415
     import planted_truth  # noqa: PLC0415
-    import ray  # noqa: PLC0415
 
-    from search.connect import connect  # noqa: PLC0415
-
-    ray.cloudpickle.register_pickle_by_value(planted_truth)
-    connect(None)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         found = [findings for findings, _ in many_planted.run_many(studies, Path(folder))]
-    ray.shutdown()
     print(f"{studies} studies in {time.perf_counter() - began:.0f} s")
     for name in (planted_truth.QUALITY, planted_truth.SPEED, planted_truth.DEAD):
         curves = [curve for f in found for curve in f.curves if curve.name == name]

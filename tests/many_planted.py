@@ -1,4 +1,7 @@
-"""Many planted studies in each run of Ray Tune, which takes seconds to start."""
+"""Many planted studies, without Ray: a trial takes milliseconds, but Tune ten for each epoch.
+
+That Tune does the same with a study is a test of its own.
+"""
 
 import gc
 from concurrent.futures import ProcessPoolExecutor
@@ -6,34 +9,28 @@ from io import StringIO
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any
 
-import planted_truth
-import ray
 import statsmodels.stats.multitest  # noqa: F401 - before all imports are frozen
-from planted import Garden, planted_study
-from planted_truth import EPOCHS, planted, score, true_score
-from ray import tune
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
+from planted import planted_study
+from planted_truth import EPOCHS, figures, score, true_score
 from rich.console import Console
+from without_ray import search_without_ray
 
 from search.entry import Entry
 from search.findings import Findings
 from search.keeper import Keeper
-from search.launch import tune_phase
 from search.ledger import Ledger
 from search.plan import CONFIRM, SENSITIVITY, confirmation, incumbent, sweep
-from search.quiet import be_quiet
 from search.scheduler import build_scheduler
-from search.searcher import Listed, Proposal, Truthful, Unsaved
+from search.searcher import Proposal, Truthful
 from search.sensitivity import findings
 from search.view import View
 
 Found = tuple[Findings, list[Entry]]
 AT_ONCE = 2
-"""Trials take milliseconds: with more processes Tune ends those that have not started yet, because
-one that is free takes their trial, and starts others in their place, again and again."""
+"""Trials of one study beside each other."""
 
 
 class Plot:
@@ -46,13 +43,17 @@ class Plot:
         self.ledger = Ledger(root / "ledger.db")
         view = View(self.study.name, "valid_f1", Console(file=StringIO()))
         self.keeper = Keeper(self.study, root, self.ledger, view)
-        self.searcher: Listed
-        self.scheduler: TrialScheduler
 
-    def search(self) -> None:
+    def search(self, at_once: int = AT_ONCE) -> None:
+        """Propose trials, train them and stop some."""
         begin = self.keeper.start("search", self.study.budget.trials, [], 1.0)
-        self.searcher = Truthful(self.study, [], begin)
-        self.scheduler = build_scheduler(self.study, [])
+        searcher, asha = Truthful(self.study, [], begin), build_scheduler(self.study, [])
+
+        def train(config: dict[str, Any], epoch: int) -> dict[str, Any]:
+            return figures(config["task"]["config"], self.number, epoch)
+
+        choose = Random(self.number).choice
+        search_without_ray(searcher, asha, self.keeper, train, at_once, choose)
 
     def train(self, phase: str, wanted: list[Proposal]) -> None:
         """Put full runs on record. Nobody proposes or stops them, so Tune has no part in it."""
@@ -74,129 +75,28 @@ class Plot:
         return findings(self.study, entries, incumbent(self.study, entries), 0.0), entries
 
 
-class Fields(Unsaved, Searcher):  # type: ignore[misc]
-    """Asks one study after the other."""
-
-    def __init__(self, plots: list[Plot]) -> None:
-        super().__init__(metric="best", mode="max")
-        self.left = list(plots)
-        self.owner: dict[str, Plot] = {}
-
-    def suggest(self, trial_id: str) -> Any:
-        while self.left:
-            plot = self.left[0]
-            config = plot.searcher.suggest(trial_id)
-            if config != Searcher.FINISHED:
-                self.owner[trial_id] = plot
-                return {**config, "number": plot.number}
-            self.left.pop(0)
-        return Searcher.FINISHED
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.owner[trial_id].searcher.on_trial_result(trial_id, result)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        self.owner[trial_id].searcher.on_trial_complete(trial_id, result, error)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
-
-
-class Fences(TrialScheduler):  # type: ignore[misc]
-    """Each study's own ASHA, or nobody, decides about its trials."""
-
-    def __init__(self, plots: list[Plot]) -> None:
-        super().__init__()
-        self.plots = {plot.number: plot for plot in plots}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def of(self, trial: Any) -> TrialScheduler:
-        return self.plots[trial.config["number"]].scheduler
-
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self.of(trial).on_trial_add(tune_controller, trial)
-
-    def on_trial_error(self, *told: Any) -> None:
-        raise AssertionError(told)
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return self.of(trial).on_trial_result(tune_controller, trial, result)
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self.of(trial).on_trial_complete(tune_controller, trial, result)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        self.of(trial).on_trial_remove(tune_controller, trial)
-
-    def choose_trial_to_run(self, tune_controller: Any, **_: Any) -> Any:
-        waiting = (t for t in tune_controller.get_live_trials() if t.status == "PENDING")
-        return next(waiting, None)
-
-    def debug_string(self) -> str:
-        return "many"
-
-
-class Keepers(Unsaved, tune.Callback):  # type: ignore[misc]
-    """Each study's own keeper puts its trials on record."""
-
-    given_up, broken, mirror = False, "", None
-
-    def __init__(self, plots: list[Plot]) -> None:
-        self.plots = {plot.number: plot for plot in plots}
-
-    def of(self, trial: Any) -> Keeper:
-        return self.plots[trial.config["number"]].keeper
-
-    def table(self) -> None:
-        """Nothing."""
-
-    def on_trial_result(
-        self, iteration: int, trials: Any, trial: Any, result: Any, **_: Any
-    ) -> None:
-        self.of(trial).on_trial_result(iteration, trials, trial, result)
-
-    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:
-        self.of(trial).on_trial_complete(iteration, trials, trial)
-
-
 def run_many(count: int, output: Path) -> list[Found]:
     """Search many planted studies, then draw the curves of each, in two processes.
 
-    Ray must be connected. Each study has its own Optuna, ASHA, ledger and keeper.
+    Each study has its own Optuna, ASHA, ledger and keeper.
     """
-    address = ray.get_runtime_context().gcs_address
     halves = [range(0, count, 2), range(1, count, 2)]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        return [
-            found
-            for half in pool.map(run_some, halves, repeat(output), repeat(address))
-            for found in half
-        ]
+        return [found for half in pool.map(run_some, halves, repeat(output)) for found in half]
 
 
-def run_some(numbers: range, output: Path, address: str) -> list[Found]:
-    """Planted studies in one run of Tune, on a cluster."""
-    be_quiet()
-    ray.cloudpickle.register_pickle_by_value(planted_truth)  # workers do not have the tests
-    ray.init(address, log_to_driver=False, logging_level="ERROR")
+def run_some(numbers: range, output: Path) -> list[Found]:
+    """Planted studies, one after the other."""
     gc.freeze()  # statsmodels looks for garbage at each correction, among all that was imported
-    plots = [Plot(number, output) for number in numbers]
-    for plot in plots:
-        plot.search()
-    garden: Any = Garden(0, AT_ONCE)
-    keepers: Any = Keepers(plots)
-    searcher: Any = Fields(plots)
-    tune_phase(garden, keepers, searcher, Fences(plots), planted)
-    for plot in plots:
-        plot.draw_curves()
-    return [plot.found() for plot in plots]
+    return [run_one(number, output) for number in numbers]
+
+
+def run_one(number: int, output: Path) -> Found:
+    """A planted study."""
+    plot = Plot(number, output)
+    plot.search()
+    plot.draw_curves()
+    return plot.found()
 
 
 def holding(found: list[Findings]) -> tuple[float, float]:

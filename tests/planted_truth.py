@@ -36,16 +36,21 @@ def score(settings: dict[str, Any], number: int, epoch: int) -> float:
     return true_score(point, epoch) + shared + own
 
 
+def figures(settings: dict[str, Any], number: int, epoch: int) -> dict[str, Any]:
+    """What a trial of a study reports after an epoch."""
+    value = score(settings, number, epoch)
+    return {"epoch": epoch, "value": value, "best": value, "elapsed": epoch}
+
+
 def planted(config: dict[str, Any], desk: int) -> None:
     """A Tune function that pretends to train; it reports once where nobody may stop it.
 
     Args:
-        config: as `search.trial.drive` gets it, and perhaps the study's `number`.
+        config: as `search.trial.drive` gets it.
         desk: number of the study; other studies have other noise.
     """
-    number, task = config.get("number", desk), config["task"]
+    task = config["task"]
     stoppable = task["trial_id"].startswith("search-") and task["trial_id"].count("-") == 1
     for epoch in range(1, EPOCHS + 1):
         if epoch > config["seen"] and (stoppable or epoch == EPOCHS):
-            value = score(task["config"], number, epoch)
-            tune.report({"epoch": epoch, "value": value, "best": value, "elapsed": epoch})
+            tune.report(figures(task["config"], desk, epoch))

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 from studies import NOBODY_STOPPED, ROOT, command, epochs_on_record
+from without_ray import search_without_ray
 
-from search.entry import Entry
+from search.entry import Entry, State
 from search.ledger import Ledger
 from search.scheduler import build_scheduler
 from search.searcher import Proposal, Truthful
@@ -80,54 +80,49 @@ def figures(point: dict[str, Any], epoch: int) -> dict[str, Any]:
     return {"epoch": epoch, "value": value, "best": value, "elapsed": float(epoch)}
 
 
-def search_without_ray(file: Path) -> None:
-    """What Tune does with our searcher, ASHA and ledger, three trials at a time."""
+class OnRecord:
+    """Puts trials on record, as the keeper does it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def begin(self, proposal: Proposal) -> dict[str, Any]:
+        """A trial is asked for."""
+        self.ledger.ask(proposal.trial_id, "search", proposal.seed, proposal.point)
+        task = {"trial_id": proposal.trial_id, "point": proposal.point}
+        return {"task": task, "seen": proposal.seen}
+
+    def on_trial_result(
+        self, _iteration: int, _trials: list[Any], trial: Any, result: dict[str, Any]
+    ) -> None:
+        """An epoch has ended."""
+        told = {name: value for name, value in result.items() if name != "done"}
+        self.ledger.report(trial.config["task"]["trial_id"], told, devices=1.0)
+
+    def on_trial_complete(self, _iteration: int, _trials: list[Any], trial: Any) -> None:
+        """A trial has."""
+        epoch, trial_id = trial.last_result["epoch"], trial.config["task"]["trial_id"]
+        state: State = "completed" if epoch == EPOCHS else "stopped"
+        self.ledger.end(trial_id, state, float(epoch), 1.0, "")
+
+
+def search(file: Path) -> None:
+    """Search, or go on with it, three trials at a time."""
     ledger = Ledger(file)
     settle(ledger, EPOCHS)
-    earlier = ledger.entries()
+    earlier, record = ledger.entries(), OnRecord(ledger)
+    searcher, asha = Truthful(STUDY, earlier, record.begin), build_scheduler(STUDY, earlier)
 
-    def begin(proposal: Proposal) -> dict[str, Any]:
-        ledger.ask(proposal.trial_id, "search", proposal.seed, proposal.point)
-        return {"task": {"trial_id": proposal.trial_id}, "proposal": proposal}
+    def train(config: dict[str, Any], epoch: int) -> dict[str, Any]:
+        return figures(config["task"]["point"], epoch)
 
-    searcher, asha = Truthful(STUDY, earlier, begin), build_scheduler(STUDY, earlier)
-    running: dict[str, tuple[dict[str, Any], int]] = {}
-    started = 0
-    while True:
-        while len(running) < 3 and isinstance(made := searcher.suggest(f"tune-{started}"), dict):
-            running[f"tune-{started}"] = (made, made["proposal"].seen)
-            asha.on_trial_add(None, SimpleNamespace(config=made))
-            started += 1
-        if not running:
-            ledger.close()
-            return
-        number = random.choice(list(running))
-        made, epoch = running[number]
-        running[number] = (made, epoch + 1)
-        if step(number, made, epoch + 1, searcher, asha, ledger):
-            del running[number]
-
-
-def step(  # noqa: PLR0913, PLR0917
-    number: str, made: dict[str, Any], epoch: int, searcher: Truthful, asha: Any, ledger: Ledger
-) -> bool:
-    """One epoch of a trial; whether it was the last."""
-    told = figures(made["proposal"].point, epoch)
-    trial, trial_id = SimpleNamespace(config=made), made["task"]["trial_id"]
-    searcher.on_trial_result(number, told)
-    stop = asha.on_trial_result(None, trial, told) == "STOP"
-    ledger.report(trial_id, told, devices=1.0)
-    if not stop:
-        return False
-    asha.on_trial_complete(None, trial, told)
-    searcher.on_trial_complete(number, told)
-    ledger.end(trial_id, "completed" if epoch == EPOCHS else "stopped", float(epoch), 1.0, "")
-    return True
+    search_without_ray(searcher, asha, record, train, 3, random.choice)
+    ledger.close()
 
 
 def run_for(seconds: float | None, file: Path) -> int:
     """Search in a process of its own and kill it after a while; its exit status."""
-    process = multiprocessing.get_context("fork").Process(target=search_without_ray, args=(file,))
+    process = multiprocessing.get_context("fork").Process(target=search, args=(file,))
     process.start()
     process.join(seconds)
     if process.is_alive() and process.pid is not None:

@@ -1,18 +1,20 @@
 """The planted truth: does a whole study find what is so, and nothing else?"""
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import planted_truth
 import pytest
 import ray
-from many_planted import Found, holding, run_many
+from many_planted import Found, Plot, holding, run_many
 from planted import run_planted
 from planted_truth import DEAD, QUALITY, SPEED
 from scipy.stats import binomtest
 
 from search.connect import connect
+from search.entry import Entry
 from search.findings import Findings
 from search.quiet import be_quiet
 
@@ -27,17 +29,18 @@ STUDIES = 200
 
 
 @pytest.fixture(scope="module")
-def local_ray() -> object:
+def through_tune(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+    """The first of the studies, phase by phase through Ray Tune."""
     be_quiet()
     ray.cloudpickle.register_pickle_by_value(planted_truth)  # workers do not have the tests
     connect(None)
-    yield
+    yield run_planted(0, tmp_path_factory.mktemp("tune"))
     ray.shutdown()
     gc.collect()  # what Ray has left open is complained of here, not in a later test
 
 
 @pytest.fixture(scope="module")
-def studies(local_ray: object) -> list[Found]:
+def studies() -> list[Found]:
     memory = Path("/dev/shm")  # 200 ledgers wait for the disk at each of their 40,000 lines
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         return run_many(STUDIES, Path(folder))
@@ -47,16 +50,32 @@ def curve_of(found: Findings, name: str) -> object:
     return next(curve for curve in found.curves if curve.name == name)
 
 
-def test_a_study_run_phase_by_phase_finds_what_was_planted(
-    local_ray: object, tmp_path: Path
-) -> None:
-    found, entries = run_planted(0, tmp_path)
+def test_a_study_run_phase_by_phase_finds_what_was_planted(through_tune: Found) -> None:
+    found, entries = through_tune
     assert found.curves[0].name == QUALITY
     assert found.curves[0].verdict in ("sensitive", "cliff")
     assert {entry.state for entry in entries} == {"completed", "stopped"}
     phases = ("search", "confirm", "sensitivity")
     seeds = [{e.seed for e in entries if e.phase == phase} for phase in phases]
     assert sum(map(len, seeds)) == len(set().union(*seeds))  # no phase shares one with another
+
+
+def test_tune_does_with_a_search_what_is_done_without_it(
+    through_tune: Found, tmp_path: Path
+) -> None:
+    """As the many studies below are; with one trial at a time nothing is left to chance."""
+    plot = Plot(0, tmp_path)
+    plot.search(at_once=1)
+    assert told(plot.ledger.entries()) == told(through_tune[1])
+
+
+def told(entries: list[Entry]) -> list[object]:
+    """What a search has on record, but for times."""
+    return [
+        (e.trial_id, e.point, e.seed, e.state, e.reason, e.reports)
+        for e in entries
+        if e.phase == "search"
+    ]
 
 
 def test_the_setting_that_decides_the_quality_ranks_first(studies: list[Found]) -> None:

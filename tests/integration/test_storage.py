@@ -109,7 +109,7 @@ def test_a_killed_sensitivity_phase_goes_on_where_it_was(ledger: list[str], tmp_
     study, where = tmp_path / "quickstart", ["--output", str(tmp_path)]
     few = ["--trials", "3", "--epochs", "1", "--set", "sensitivity.points=2"]
     few += ["--set", "sensitivity.seeds=1", "--set", "sensitivity.pairs=0"]
-    few += ["--set", "resources.together_minutes=0"]
+    few += ["--set", "resources.together_minutes=0", "--set", "data.synthetic_tweets=48"]
     with searching(*where, *ledger, *few) as process:
         wait_until(lambda: len(ended(study, "sensitivity")) >= 4, process)
         process.kill()
