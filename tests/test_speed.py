@@ -101,4 +101,5 @@ def test_pictures_on_the_device_are_the_same_pictures(tmp_path: Path) -> None:
     assert torch.equal(seen.small_image, expected.small_image)
     assert torch.equal(seen.token_ids, expected.token_ids)
     assert isinstance(held.splits["valid"].pixels, torch.Tensor)
-    assert tensors.picture_bytes == held.picture_bytes > 0
+    both = (held.splits["valid"].pixels, held.splits["valid"].small_pixels)
+    assert tensors.picture_bytes == held.picture_bytes == sum(array.nbytes for array in both)

@@ -161,6 +161,19 @@ def test_a_corpus_of_one_tweet_has_no_empty_split() -> None:
     assert [len(tweets) for tweets in corpus.splits.values()] == [1, 1, 1]
 
 
+def test_a_colour_is_seen_at_many_places_and_never_twice_the_same() -> None:
+    """Else a model could learn pictures by heart, and a square's place with its colour."""
+    of_one = [tweet.picture for tweet in train("msa") if seen_in_picture(tweet) == 0]
+    middles = set()
+    for picture in of_one:
+        assert isinstance(picture, np.ndarray)
+        coloured = np.abs(picture.astype(int) - COLOURS[0]).sum(axis=2) < 150
+        middles.add(tuple(np.round(np.argwhere(coloured).mean(axis=0)).astype(int)))
+    noise = [np.asarray(picture)[30:34, 30:34].tobytes() for picture in of_one]
+    assert len(middles) > len(of_one) / 2
+    assert len(set(noise)) == len(of_one)
+
+
 def test_pictures_are_bytes_of_one_size() -> None:
     pictures = [tweet.picture for tweet in train("msa")]
 
