@@ -32,6 +32,7 @@ def made_split(folder: Path, tweets: int) -> Split:
         np.save(file, draw.integers(256, size=(tweets, 3, side, side), dtype=np.uint8))
         arrays[name] = np.load(file, mmap_mode="r")
     return Split(
+        ids=[],
         targets=[],
         token_ids=draw.integers(30522, size=(tweets, LENGTH), dtype=np.int32),
         lengths=draw.integers(20, LENGTH, tweets, dtype=np.int32),

@@ -43,10 +43,13 @@ def checked(asked: Asked) -> Asked:
 def asked_in_folder(folder: Path) -> list[Asked]:
     """Each `<id>.txt` of a folder, with the picture of that name beside it.
 
+    Hidden files are none, as those that macOS puts beside others (`._<id>.txt`).
+
     Raises:
         UserError: there is none.
     """
-    texts = sorted(folder.glob("*.txt"))
+    texts = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+    texts = [path for path in texts if not path.name.startswith(".")]
     if not texts:
         raise UserError(f"{folder}: holds no <id>.txt; put each tweet's text in a file.")
     if {"train.txt", "valid.txt"} <= {text.name for text in texts}:
@@ -57,9 +60,10 @@ def asked_in_folder(folder: Path) -> list[Asked]:
 
 
 def read_file(text: Path, image: Path | None) -> Asked:
-    """One tweet of a folder."""
+    """One tweet of a folder, its line ends as Python's `open` gives them."""
     try:
-        return checked(Asked(text.stem, read_utf8(text), image=image))
+        content = read_utf8(text).replace("\r\n", "\n").replace("\r", "\n")
+        return checked(Asked(text.stem, content, image=image))
     except UserError as error:
         return Asked(text.stem, error=str(error))
 
@@ -104,5 +108,5 @@ def read_line(line: bytes, name: str, folder: Path) -> Asked:
 
 
 def are_words(words: Sequence[Any]) -> bool:
-    """Whether a list holds words, none of them empty."""
-    return bool(words) and all(isinstance(word, str) and word.strip() for word in words)
+    """Whether a list holds words, none of them empty; one may be a blank, as in a corpus."""
+    return bool(words) and all(isinstance(word, str) and word for word in words)

@@ -55,8 +55,8 @@ class LayerSight:
 class TweetSight:
     """One tweet, and what the model makes of it."""
 
-    index: int
-    """In its split."""
+    id: str
+    """The corpus's."""
 
     words: list[str]
     """As the model reads them; for msa the whole text is one."""
@@ -139,7 +139,7 @@ def look(subject: Subject, indices: Sequence[int], paint_seconds: float = 0.0) -
     painted = paint_some(model, batch, paint_seconds)
     return [
         TweetSight(
-            index=index,
+            id=split.ids[index],
             words=words_of(split, index, tokenizer),
             pieces=pieces_of(split, index, tokenizer),
             picture=batch.image[row].permute(1, 2, 0).cpu().numpy(),

@@ -35,7 +35,9 @@ class Subject:
 class Mistake:
     """A tweet that the model got wrong."""
 
-    index: int
+    id: str
+    """The corpus's."""
+
     words: list[str]
     gold: list[str]
     found: list[str]
@@ -99,19 +101,18 @@ def mistakes(subject: Subject, most: int) -> Mistakes:
     model, split = subject.model, subject.split
     number = {label: place for place, label in enumerate(model.labels)}
     confusion = np.zeros((len(number), len(number)), dtype=np.int64)
-    wrong: list[Mistake] = []
+    wrong: list[tuple[float, int, list[str], list[str]]] = []
     for index, (found, loss) in sorted(predictions(subject).items()):
         gold = truth(split, index)
         for true, told in zip(gold, found, strict=True):
             confusion[number[true], number[told]] += 1
         if found != gold:
-            wrong.append(Mistake(index, [], gold, found, loss))
-    worst = sorted(wrong, key=lambda mistake: -mistake.loss)[:most]
-    told_words = [
-        Mistake(m.index, words_of(split, m.index, subject.tokenizer), m.gold, m.found, m.loss)
-        for m in worst
+            wrong.append((loss, index, gold, found))
+    worst = [
+        Mistake(split.ids[index], words_of(split, index, subject.tokenizer), gold, found, loss)
+        for loss, index, gold, found in sorted(wrong, key=lambda one: -one[0])[:most]
     ]
-    return Mistakes(model.labels, confusion, told_words, len(split), len(wrong))
+    return Mistakes(model.labels, confusion, worst, len(split), len(wrong))
 
 
 def transitions(model: Muse) -> Floats | None:

@@ -4,6 +4,7 @@ Shapes: P pictures, H x H their pixels, h x h those of the small copy. Picture 0
 """
 
 import hashlib
+import os
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,9 @@ from muse.errors import UserError
 BLANK = 127
 """Mid-grey, shown where a tweet has no picture."""
 
-THREADS = 8
+THREADS = min(8, os.cpu_count() or 1)
+"""Each holds a whole picture, up to half a gigabyte of it."""
+
 AHEAD = 256
 """Pictures decoded at most before the first of them is written."""
 
@@ -61,6 +64,9 @@ class Gallery:
     distinct: dict[str, Path | Pixels]
     """By digest, in the order of their first use."""
 
+    files: dict[str, list[Path]]
+    """All that have a digest."""
+
     def index(self) -> NDArray[np.int32]:
         """Place of every tweet's picture in the stored array; 0 is the blank."""
         places = {"": 0, **{name: place for place, name in enumerate(self.distinct, start=1)}}
@@ -72,10 +78,13 @@ def collect(pictures: Sequence[Picture]) -> Gallery:
     with ThreadPoolExecutor(THREADS) as pool:
         digests = list(pool.map(digest, pictures))
     distinct: dict[str, Path | Pixels] = {}
+    files: dict[str, dict[Path, None]] = {}
     for name, picture in zip(digests, pictures, strict=True):
         if picture is not None:
             distinct.setdefault(name, picture)
-    return Gallery(digests, distinct)
+        if isinstance(picture, Path):
+            files.setdefault(name, {})[picture] = None
+    return Gallery(digests, distinct, {name: list(paths) for name, paths in files.items()})
 
 
 def decode(picture: Path | Pixels) -> Image.Image:
@@ -123,8 +132,9 @@ def in_rgb(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def refusing_bombs() -> Iterator[None]:
-    """Refuse, before it is decoded, also what Pillow only warns of."""
+    """Refuse, before it is decoded, what Pillow only warns of, and pass over its other warnings."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
@@ -189,9 +199,10 @@ def write_pictures(gallery: Gallery, folder: Path, size: int, small_size: int) -
         broken: list[str] = []
         # Closed here: a generator left half-way would restore its warning filters much later.
         with closing(resized(gallery, size, small_size)) as pairs:
-            for pair in pairs:
+            for name, pair in zip(gallery.distinct, pairs, strict=True):
                 if isinstance(pair, UserError):
-                    broken.append(str(pair))
+                    first, *same = gallery.files[name]
+                    broken += [str(pair), *(f"{file}: is the same as {first}." for file in same)]
                     continue
                 for file, pixels in zip((large, small), pair, strict=True):
                     file.write(pixels.tobytes())

@@ -85,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except PermissionError as error:
+        sys.stderr.write(f"error: {error.filename}: cannot be read ({error.strerror})\n")
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the lines so far are whole\n")
         return 130

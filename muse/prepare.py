@@ -20,7 +20,7 @@ from muse.config import DataConfig, MuseConfig
 from muse.corpora import Corpus, Tweet, read_corpus
 from muse.errors import UserError
 from muse.pictures import Gallery, collect, write_pictures
-from muse.tensors import FORMAT, TARGETS, Tensors, open_tensors
+from muse.tensors import FORMAT, IDS, TARGETS, Tensors, open_tensors
 from muse.text_source import text_source
 from muse.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
 from muse.tokens import Encoded, Ints, encode, pad, special_tokens
@@ -121,12 +121,13 @@ def write(
 
 
 def write_split(folder: Path, arrays: dict[str, Ints], tweets: Sequence[Tweet]) -> None:
-    """Write one split's arrays and its targets."""
+    """Write one split's arrays, its ids and its targets."""
     folder.mkdir()
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    targets = json.dumps([tweet.target for tweet in tweets])
-    (folder / TARGETS).write_text(targets, encoding="utf-8")
+    lists = {IDS: [tweet.id for tweet in tweets], TARGETS: [tweet.target for tweet in tweets]}
+    for file, content in lists.items():
+        (folder / file).write_text(json.dumps(content), encoding="utf-8")
 
 
 def split_arrays(
@@ -147,7 +148,10 @@ def split_counts(
     corpus: Corpus, tweets: Sequence[Tweet], encoded: Sequence[Encoded]
 ) -> dict[str, int]:
     """What was missing or cut; and what should not be, where it is."""
-    words = sum(len(tweet.words) for tweet in tweets) if corpus.task == "mner" else 0
+    words = {}  # for sentiment a text is one word
+    if corpus.task == "mner":
+        given = sum(len(tweet.words) for tweet in tweets)
+        words["cut_words"] = given - sum(len(row.starts) for row in encoded)
     train = corpus.splits["train"]
     # With their words, because made-up tweets are numbered in each split anew.
     learnt = set() if tweets is train else {(tweet.id, tweet.words) for tweet in train}
@@ -160,7 +164,7 @@ def split_counts(
         "tweets": len(tweets),
         "missing_images": missing_images(tweets),
         "cut_texts": sum(row.cut for row in encoded),
-        "cut_words": words - sum(len(row.starts) for row in encoded),
+        **words,
         **{what: count for what, count in odd.items() if count},
     }
 

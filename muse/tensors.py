@@ -23,10 +23,10 @@ from muse.pictures import PIXELS, SMALL_PIXELS, Pixels
 from muse.tokenizer import load_tokenizer
 from muse.tokens import Ints
 
-FORMAT = 5
+FORMAT = 6
 """Raised when the content of the folder changes; part of the hash."""
 
-TARGETS = "targets.json"
+IDS, TARGETS = "ids.json", "targets.json"
 Inputs = Literal["both", "text", "image"]
 ARRAYS = ("token_ids", "lengths", "word_starts", "words_kept", "target", "picture")
 
@@ -34,6 +34,9 @@ ARRAYS = ("token_ids", "lengths", "word_starts", "words_kept", "target", "pictur
 @dataclass(frozen=True)
 class Split:
     """Tweets of one split as arrays, and batches of them."""
+
+    ids: Sequence[str]
+    """The corpus's own name of every tweet."""
 
     targets: Any
     """Labels of every tweet: a list of all its tags, those of cut words too, or one class."""
@@ -131,7 +134,7 @@ class Tensors:
     """Sub-words of the tokeniser."""
 
     counts: dict[str, dict[str, int]]
-    """By split: tweets, missing_images, cut_texts and cut_words (0 for msa); where there are any,
+    """By split: tweets, missing_images, cut_texts and, for mner, cut_words; where there are any,
     unknown_words, empty_texts and in_train_too."""
 
     splits: Mapping[str, Split]
@@ -186,9 +189,10 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
             raise ValueError(f"format {about['format']}, not {FORMAT}")
         pixels = np.load(folder / PIXELS, mmap_mode="r")
         small = np.load(folder / SMALL_PIXELS, mmap_mode="r")
-        targets = {
-            name: json.loads((folder / name / TARGETS).read_text(encoding="utf-8"))
+        lists = {
+            (name, file): json.loads((folder / name / file).read_text(encoding="utf-8"))
             for name in about["counts"]
+            for file in (IDS, TARGETS)
         }
         arrays = {
             name: {array: np.load(folder / name / f"{array}.npy") for array in ARRAYS}
@@ -200,7 +204,8 @@ def open_tensors(folder: Path, inputs: Inputs = "both") -> Tensors:
         ) from error
     splits = {
         name: Split(
-            targets[name],
+            lists[name, IDS],
+            lists[name, TARGETS],
             pixels=pixels,
             small_pixels=small,
             **blanked(some, about["task"], about["special"], inputs),

@@ -21,7 +21,9 @@ MARKS = re.escape(
 """Words of their own wherever they stand."""
 
 WORD = re.compile(rf"(?:https?:|www\.)\S*|\.{{2,}}|[{MARKS}]|[^\s{MARKS}]+", re.IGNORECASE)
-CHARACTER = re.compile(r"\S")
+CHARACTER = re.compile(r"[\S\u3000]")
+"""MT-Product has tokens that are a full-width blank."""
+
 WHOLE = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 
 Span = tuple[int, int]

@@ -66,6 +66,8 @@ def way_out(error: OSError) -> str:
     """What helps against a failure that is no fault of this program; nothing where it may be."""
     if "No space left" in str(error) or "quota" in str(error):
         return "make room"
+    if isinstance(error, PermissionError):
+        return "get leave for it"
     return "wait until the bucket answers" if "AWS Error" in str(error) else ""
 
 

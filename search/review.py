@@ -136,7 +136,7 @@ def worst(found: Mistakes) -> str:
     rows = [["tweet", "loss (nats)", "text", "found", "true"]]
     for one in found.worst:
         labels = (in_words(one.words, one.found), in_words(one.words, one.gold))
-        rows.append([str(one.index), f"{one.loss:.2f}", " ".join(one.words), *labels])
+        rows.append([one.id, f"{one.loss:.2f}", " ".join(one.words), *labels])
     return markdown(rows)
 
 
@@ -144,6 +144,7 @@ def tweet(sight: TweetSight) -> str:
     """One tweet: its labels, its caption, and which sub-words each layer exchanged, in bold."""
     rows = [
         ["what", "text"],
+        ["tweet", sight.id],
         ["found", in_words(sight.words, sight.found)],
         ["true", in_words(sight.words, sight.gold)],
         ["written from the picture", sight.caption or "(no captioner)"],

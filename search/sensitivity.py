@@ -62,14 +62,19 @@ def noise_of(study: Study, entries: Sequence[Entry], floor: float, grain: float)
     return noise_floor(runs, floor, grain)
 
 
+TOLD = ("train_loss", "valid_loss", "value")
+"""Figures of an epoch that tell two runs apart. The first is taken before each step: of a single
+one it tells nothing."""
+
+
 def is_inert(entries: Sequence[Entry], best: Point, name: str) -> bool:
     """Whether no value of a setting changes any epoch of any run.
 
-    Scores alone cannot tell, as few tweets give many runs the same one; the training loss can.
+    Scores alone cannot tell, as few tweets give many runs the same one; the losses can.
     """
     figures: dict[int, dict[Value, tuple[Any, ...]]] = {}
     for run in along(entries, best, name):
-        trace = tuple((report.get("train_loss"), report["value"]) for report in run.reports)
+        trace = tuple(tuple(map(report.get, TOLD)) for report in run.reports)
         if not trace or None in trace[0]:
             return False
         figures.setdefault(run.seed, {})[run.point[name]] = trace

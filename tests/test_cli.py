@@ -130,14 +130,15 @@ def test_a_value_is_read_as_yaml() -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "help_"),
     [
-        OSError(28, "No space left on device", "best.yaml"),
-        shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]),
+        (OSError(28, "No space left on device", "best.yaml"), "make room"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), "make room"),
+        (PermissionError(13, "Permission denied", "data"), "'data'; get leave for it"),
     ],
 )
-def test_a_full_disk_is_one_line(
-    error: OSError, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_disk_that_is_full_or_forbidden_is_one_line(
+    error: OSError, help_: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
         raise error
@@ -146,7 +147,7 @@ def test_a_full_disk_is_one_line(
     assert main([]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "make room, then --resume" in said
+    assert f"{help_}, then --resume" in said
 
 
 def test_a_bucket_that_is_away_between_two_phases_is_one_line(

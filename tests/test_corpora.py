@@ -54,10 +54,10 @@ def test_a_tag_that_is_not_bio_is_named_with_file_and_line(tmp_path: Path, tag: 
     [
         ("IMGID:1\nAda B-PER\n", "line 2: 'Ada B-PER' is not token<TAB>tag"),
         ("IMGID:1\n\tB-PER\n", "line 2: '\tB-PER' has no token before its tag"),
-        ("IMGID:1\rAda\tO\r\rIMGID:2\rb\tO\r" * 99, "tweet '1 Ada"),
+        ("IMGID:1\rAda\tO\r\rIMGID:2\rb\tO\r" * 99, "line 1: tweet '1 Ada"),
         ("lost\tO\nIMGID:1\na\tO\n", "line 1: 'lost\tO' belongs to no tweet"),
         ("IMGID:1\na\tO\n\nb\tO\n", "line 4: 'b\tO' belongs to no tweet"),
-        ("IMGID:1\n\nIMGID:2\na\tO\n", "tweet '1'"),
+        ("IMGID:2\na\tO\n\nIMGID:1\n\nIMGID:2\na\tO\n", "line 4: tweet '1' has no words"),
     ],
 )
 def test_a_malformed_file_is_refused(tmp_path: Path, train: str, place: str) -> None:

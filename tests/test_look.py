@@ -117,7 +117,8 @@ def test_mistakes_are_those_of_each_tweet_alone(cache: Path, task: str) -> None:
     seen = mistakes(subject, 3)
     assert (seen.confusion == counts).all()
     assert (seen.wrong, seen.tweets) == (len(wrong), len(split))
-    assert [one.index for one in seen.worst] == sorted(wrong, key=lambda k: -losses[k])[:3]
+    worst = sorted(wrong, key=lambda k: -losses[k])[:3]
+    assert [one.id for one in seen.worst] == [subject.split.ids[k] for k in worst]
 
 
 def test_a_tag_for_a_word_that_was_cut_is_outside() -> None:

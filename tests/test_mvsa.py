@@ -171,7 +171,13 @@ def test_a_tweet_that_was_annotated_twice_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("votes", ["neutral", "neutral,happy", "neutral,neutral\tneutral", ""])
+@pytest.mark.parametrize(
+    "votes",
+    [
+        *("neutral", "neutral,happy", "neutral,neutral\tneutral", ""),
+        "neutral\tneutral\tneutral,neutral",  # as many votes as two pairs have
+    ],
+)
 def test_a_malformed_annotation_is_named_with_its_line(tmp_path: Path, votes: str) -> None:
     config = annotated_corpus(tmp_path, ["1\tneutral,neutral", f"2\t{votes}"])
 
@@ -184,6 +190,29 @@ def test_blanks_and_tabs_around_an_annotation_do_not_matter(tmp_path: Path) -> N
     file.write_text(file.read_text().replace("neutral,neutral", "neutral, neutral \t"))
 
     assert sum(map(len, read_corpus(config, "msa").splits.values())) == 10
+
+
+def test_annotations_apart_by_blanks_are_told_that_a_tab_is_wanted(tmp_path: Path) -> None:
+    config = annotated_corpus(tmp_path, ["1 neutral,neutral"])
+
+    told = error_of(config, "msa")
+    assert "line 2: '1 neutral,neutral' is not an id, then for each annotator a tab" in told
+
+
+def test_annotators_who_agree_on_too_few_tweets_are_counted(tmp_path: Path) -> None:
+    agreed = [f"{i}\tneutral,neutral" for i in range(9)]
+    config = annotated_corpus(tmp_path, [*agreed, "9\tpositive,negative"])
+
+    assert "of 10 tweets 9 have annotators who agree" in error_of(config, "msa")
+
+
+@pytest.mark.parametrize("file", ["train.txt", "labelResultAll.txt"])
+def test_a_first_line_longer_than_any_name_of_a_file_is_a_header(tmp_path: Path, file: str) -> None:
+    config = sentiment_corpus(tmp_path)
+    (tmp_path / "train.txt").unlink()
+    (tmp_path / file).write_text("x" * 300 + "\n1;positive\n", encoding="utf-8")
+
+    assert f"{file}, line 2" in error_of(config, "msa")
 
 
 def test_annotations_without_a_header_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from muse.errors import UserError
-from muse.pictures import collect, resize, write_pictures
+from muse.pictures import collect, refusing_bombs, resize, write_pictures
 
 
 def seen(image: Image.Image, file: Path, **how: Any) -> np.ndarray:
@@ -69,6 +69,29 @@ def test_of_many_broken_pictures_some_are_named_and_all_are_counted(tmp_path: Pa
         [True] * 3 + [False] * 2 + [True] * 2 + [False]
     )
     assert told.endswith("And 1 more are broken.")
+
+
+def test_all_files_of_one_broken_content_are_named(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{number}.jpg" for number in (0, 1, 2)]
+    for file in pictures:
+        file.write_bytes(b"404")
+    with pytest.raises(UserError) as caught:
+        write_pictures(collect([*pictures, pictures[0]]), tmp_path, 8, 4)
+    told = str(caught.value)
+    assert f"{pictures[0]}: is a broken picture" in told
+    assert told.count("is the same as") == 2
+    assert f"{pictures[2]}: is the same as {pictures[0]}" in told
+
+
+def test_a_damaged_note_is_told_to_nobody(tmp_path: Path) -> None:
+    """Pillow warns of it, without the picture's name; here a warning would be an error."""
+    file = tmp_path / "a.jpg"
+    odd = b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0"
+    Image.new("RGB", (8, 8), "white").save(file, exif=odd)
+    with pytest.warns(UserWarning, match="Corrupt EXIF"):
+        resize(file, 8, 4)
+    with refusing_bombs():
+        resize(file, 8, 4)
 
 
 def test_a_damaged_note_is_none(tmp_path: Path) -> None:

@@ -242,6 +242,19 @@ def test_a_mistake_in_the_command_is_one_line(
     assert said in error
 
 
+def test_what_must_not_be_read_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path) -> None:  # nothing is forbidden to root
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert main([str(folder), str(folder.parent)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {folder.parent}: cannot be read (Permission denied)\n"
+    )
+
+
 def test_ctrl_c_is_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from predict_story import exported_model, saved_picture  # noqa: F401
 
+from muse.asked import asked_in_folder, asked_in_lines
 from muse.labelling import NO_PICTURE
 from muse.predict import main
 
@@ -53,6 +54,30 @@ def test_a_folder_gives_a_line_for_each_text(
     assert lines[0]["notes"][0] == NO_PICTURE
     assert NO_PICTURE not in lines[1].get("notes", [])
     assert "not UTF-8" in lines[2]["error"]
+
+
+def test_endings_in_capitals_are_texts_and_hidden_files_are_none(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tweets = tmp_path / "tweets"
+    tweets.mkdir()
+    (tweets / "a.TXT").write_text("we saw Delio here", encoding="utf-8")
+    (tweets / "._a.txt").write_bytes(b"\0\5\x16\7")
+    status, lines = labelled(str(folder), str(tweets), capsys=capsys)
+    assert (status, [line["id"] for line in lines]) == (0, ["a"])
+
+
+def test_places_in_a_text_are_those_of_the_text_as_python_opens_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes("\ufeffhi\r\n\r\nAda\rin Oslo\n".encode())
+    (asked,) = asked_in_folder(tmp_path)
+    assert asked.text == file.read_text(encoding="utf-8-sig")
+
+
+def test_a_blank_may_be_one_of_the_words_as_in_a_corpus() -> None:
+    line = json.dumps({"text": ["a", "\u3000", "b"]}).encode()
+    (asked,) = asked_in_lines([line], "here", Path())
+    assert (asked.words, asked.error) == (("a", "\u3000", "b"), "")
 
 
 BAD_LINES = [

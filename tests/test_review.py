@@ -47,6 +47,20 @@ def test_a_review_has_a_picture_and_words_for_each_tweet(seen: Review) -> None:
     assert "final-search-0001" in texts["summary"]
 
 
+def test_tweets_are_called_what_their_corpus_calls_them(study: tuple[Path, Tensors]) -> None:
+    valid = study[1].splits["valid"]
+    ids = [f"guid-{7 * place}" for place in range(len(valid))]
+    splits = {**study[1].splits, "valid": replace(valid, ids=ids)}
+    told = see(study[0] / "best", replace(study[1], splits=splits), samples=True)
+    assert told.mistakes.worst
+    for one in [*told.mistakes.worst, *told.tweets]:
+        gold = valid.targets[ids.index(one.id)]
+        assert one.gold == ([gold] if isinstance(gold, str) else gold)
+    texts = tell(told, "a")
+    assert f"| {told.mistakes.worst[0].id} |" in texts["worst-errors"]
+    assert f"| tweet | {told.tweets[0].id} |" in texts["tweet-1"]
+
+
 def test_without_samples_no_word_of_the_corpus_is_told(study: tuple[Path, Tensors]) -> None:
     quiet = see(study[0] / "best", study[1], samples=False)
     assert quiet.tweets == quiet.mistakes.worst == []
@@ -105,7 +119,7 @@ def test_a_damaged_model_costs_the_review_and_not_the_study(
 def sight(**fields: Any) -> TweetSight:
     pixels = np.zeros((8, 8, 3), dtype=np.uint8)
     plain: dict[str, Any] = {
-        **{"index": 0, "words": ["good $5 and $6"], "pieces": ["[CLS]", "日本", "$5$", "[SEP]"]},
+        **{"id": "a_1", "words": ["good $5 and $6"], "pieces": ["[CLS]", "日本", "$5$", "[SEP]"]},
         **{"picture": pixels, "small_picture": pixels, "gold": ["positive"]},
         **{"found": ["neutral"], "layers": [], "caption": "日本 $x_"},
     }

@@ -86,13 +86,16 @@ def test_a_run_that_did_not_end_is_on_no_curve(fields: Any) -> None:
     assert 0.5 not in values
 
 
-def traced(entries: list[Entry], deaf: str, loss: float = 0.0) -> list[Entry]:
+def traced(
+    entries: list[Entry], deaf: str, loss: float = 0.0, of: str = "train_loss"
+) -> list[Entry]:
     """The runs of the curves with figures that do not depend on one setting, but for a loss."""
 
     def figures(e: Entry) -> dict[str, float]:
         heard = sum(float(value) for name, value in e.point.items() if name != deaf)
         more = loss * float(e.point[deaf])
-        return {"value": 0.5 + e.seed / 1000, "train_loss": heard + e.seed + more}
+        told = {"train_loss": heard + e.seed, "valid_loss": 1.0}
+        return {"value": 0.5 + e.seed / 1000, **told, of: told[of] + more}
 
     return [
         replace(e, reports=tuple({**r, **figures(e)} for r in e.reports))
@@ -122,8 +125,10 @@ def test_where_no_run_came_to_an_epoch_nothing_is_inert() -> None:
     assert not any(c.inert for c in found(runs).curves)
 
 
-def test_equal_scores_alone_do_not_make_a_setting_inert() -> None:
-    alpha = curve("loss.alpha", traced(all_runs(), deaf="loss.alpha", loss=1e-6))
+@pytest.mark.parametrize("of", ["train_loss", "valid_loss"])
+def test_equal_scores_alone_do_not_make_a_setting_inert(of: str) -> None:
+    """The training loss of a run's only step is taken before it."""
+    alpha = curve("loss.alpha", traced(all_runs(), deaf="loss.alpha", loss=1e-6, of=of))
     assert (alpha.inert, alpha.verdict) == (False, "flat")
 
 

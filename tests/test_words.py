@@ -38,7 +38,11 @@ def test_a_text_is_split_as_its_corpus_is(text: str, expected: str) -> None:
 
 
 def test_a_product_has_a_character_a_word() -> None:
-    assert words("新款 手机\u3000壳", PRODUCTS) == ["新", "款", "手", "机", "壳"]
+    assert words("新款 手机壳", PRODUCTS) == ["新", "款", "手", "机", "壳"]
+
+
+def test_a_full_width_blank_is_a_word_of_a_product_as_it_is_in_its_corpus() -> None:
+    assert words("手\u3000壳", PRODUCTS) == ["手", "\u3000", "壳"]
 
 
 def test_a_text_with_a_sentiment_is_one_word() -> None:

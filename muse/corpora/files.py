@@ -1,5 +1,6 @@
 """Reading a corpus's files, with errors that name the file."""
 
+import errno
 from pathlib import Path
 
 from muse.config import DataConfig
@@ -96,7 +97,9 @@ def is_file(path: Path) -> bool:
     """Whether a file is there; none is of a name that no disk takes."""
     try:
         return path.is_file()
-    except OSError:  # too long a name, as of a list with texts in place of ids
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # as of a list with texts in place of ids
+            raise
         return False
 
 

@@ -29,6 +29,8 @@ from muse.errors import UserError
 
 ANNOTATIONS = "labelResultAll.txt"
 SPLIT_SEED = 0
+SHARES = 10
+"""Parts of a corpus of which valid and test get one each."""
 
 Tagged = tuple[str, str]
 
@@ -97,7 +99,7 @@ def below_header(path: Path, header: str) -> list[tuple[int, str]]:
     """The numbered rows of a file below its first line, which must not be one of them."""
     first, *rows = read_lines(path)
     guid = re.split("[,\t]", first[1])[0].strip(' "')
-    if first[1].strip().lower().endswith(SENTIMENTS) or text_file(path.parent, guid).is_file():
+    if first[1].strip().lower().endswith(SENTIMENTS) or is_file(text_file(path.parent, guid)):
         raise UserError(
             f"{path}, line 1: '{quoted(first[1])}' is a tweet; the first line is {header}."
         )
@@ -108,17 +110,26 @@ def read_annotations(path: Path) -> list[Tagged]:
     """Tweets whose annotators agree: rows `ID<TAB>text,image`, one pair for each annotator."""
     rows: list[Tagged] = []
     lines: dict[str, int] = {}
-    for number, line in below_header(path, "ID<TAB>text,image"):
+    given = below_header(path, "ID<TAB>text,image")
+    for number, line in given:
         guid, *pairs = line.split("\t")
-        votes = [vote.strip() for pair in pairs or [""] for vote in pair.split(",")]
-        check_sentiments(path, number, votes)
-        of_text, of_image = votes[::2], votes[1::2]
-        if len(of_text) != len(of_image):
-            raise UserError(f"{path}, line {number}: a vote is missing; each is text,image.")
+        votes = [[vote.strip() for vote in pair.split(",")] for pair in pairs]
+        if not votes or any(len(vote) != 2 for vote in votes):
+            raise UserError(
+                f"{path}, line {number}: '{quoted(line)}' is not an id, then for each annotator a "
+                "tab and text,image."
+            )
+        check_sentiments(path, number, [one for vote in votes for one in vote])
+        of_text, of_image = zip(*votes, strict=True)
         sentiment = merge(majority(of_text), majority(of_image))
         if sentiment is not None:
             check_tweet(path, number, guid, lines)
             rows.append((guid, sentiment))
+    if len(rows) < SHARES:
+        raise UserError(
+            f"{path}: of {len(given)} tweets {len(rows)} have annotators who agree; to be split "
+            f"8:1:1 there must be {SHARES}."
+        )
     return rows
 
 
@@ -178,7 +189,7 @@ def draw_splits(rows: Sequence[Tagged], seed: int = SPLIT_SEED) -> dict[SplitNam
     def place(row: Tagged) -> bytes:
         return hashlib.sha256(f"{seed}:{row[0]}".encode()).digest()
 
-    tenth = len(rows) // 10
+    tenth = len(rows) // SHARES
     drawn = sorted(rows, key=place)
     valid, test = set(drawn[:tenth]), set(drawn[tenth : 2 * tenth])
     return {

@@ -40,28 +40,28 @@ def read_tagged(config: DataConfig, types: tuple[str, ...]) -> Corpus:
 def read_split(path: Path, labels: tuple[str, ...], pictures: dict[str, Path]) -> tuple[Tweet, ...]:
     """Read the tweets of one file."""
     tweets: list[Tweet] = []
-    for header, block in blocks(path):
+    for first, header, block in blocks(path):
         if not block:
             raise UserError(
-                f"{path}, tweet '{quoted(header)}': has no words; it needs at least one."
+                f"{path}, line {first}: tweet '{quoted(header)}' has no words; it needs one."
             )
         words, tags = zip(*(parse(path, row, line, labels) for row, line in block), strict=True)
         tweets.append(Tweet(header, words, pictures.get(header), tags))
     return tuple(tweets)
 
 
-def blocks(path: Path) -> list[tuple[str, list[tuple[int, str]]]]:
-    """The id and the numbered token lines of each tweet."""
-    found: list[tuple[str, list[tuple[int, str]]]] = []
+def blocks(path: Path) -> list[tuple[int, str, list[tuple[int, str]]]]:
+    """Each tweet's first line, its id and its numbered token lines."""
+    found: list[tuple[int, str, list[tuple[int, str]]]] = []
     inside = False
     for number, line in read_lines(path):
         if line.startswith(HEADER):
-            found.append((line.removeprefix(HEADER).strip(), []))
+            found.append((number, line.removeprefix(HEADER).strip(), []))
             inside = True
         elif not line.strip():
-            inside = inside and not found[-1][1]  # between header and words it ends nothing
+            inside = inside and not found[-1][2]  # between header and words it ends nothing
         elif inside:
-            found[-1][1].append((number, line))
+            found[-1][2].append((number, line))
         else:
             raise UserError(
                 f"{path}, line {number}: '{quoted(line)}' belongs to no tweet; each begins with a "
