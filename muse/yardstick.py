@@ -6,14 +6,14 @@ from muse.config import MuseConfig
 from muse.tensors import Tensors
 
 
-def trivial_score(tensors: Tensors, config: MuseConfig) -> float:
-    """The validation score of a model that has learnt nothing but what is most frequent.
+def trivial_score(tensors: Tensors, config: MuseConfig, split: str = "valid") -> float:
+    """The score on a split of a model that has learnt nothing but what is most frequent.
 
     That is no entity at all, or the training split's most frequent class for every tweet.
     """
     from muse.metrics import class_scores, span_scores  # noqa: PLC0415 - scikit-learn: a second
 
-    gold = tensors.splits["valid"].targets
+    gold = tensors.splits[split].targets
     if config.task == "mner":
         return span_scores(gold, [["O"] * len(tags) for tags in gold])["f1"]
     (frequent, _), *_ = Counter(tensors.splits["train"].targets).most_common(1)

@@ -10,7 +10,7 @@ import yaml
 
 from muse.durable import put_text
 from search.entry import Entry
-from search.plan import CONFIRM
+from search.plan import confirmed_runs
 from search.study import Study
 
 REVIEW = "review"
@@ -66,7 +66,7 @@ def write_best(
         final: id, validation score and test scores of the final training; None keeps those that
             stand there for the same settings.
     """
-    again = [e for e in entries if e.phase == CONFIRM and e.point == best.point]
+    again = confirmed_runs(study, entries, best.point)
     scores = {e.seed: e.value for e in again if e.state == "completed" and e.value is not None}
     about: dict[str, Any] = {
         "trial_id": best.trial_id,

@@ -76,8 +76,15 @@ def in_one_group(study: Study, workers: int) -> Study:
 
 
 def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
-    """Train it, unless that was done before an interruption; what failed is tried again."""
+    """Train it, unless that was done before an interruption; what failed is tried again.
+
+    So is one whose model is gone: another configuration was the best meanwhile, and its model took
+    the place in `best/`.
+    """
     todo = missing([wanted], work.entries(FINAL))
+    if not todo and not is_kept(work, wanted):
+        work.ledger.forget(wanted.trial_id)
+        todo = [wanted]
     if todo:
         begin = work.keeper.start(FINAL, 1, [], cluster.pools.devices)
         tune_phase(cluster, work.keeper, Listed(todo, begin), FIFOScheduler())
@@ -85,6 +92,12 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
     if ended.state != "completed":
         raise UserError(f"the final training failed: {ended.reason}; --resume tries it again")
     return ended
+
+
+def is_kept(work: Work, trained: Proposal) -> bool:
+    """Whether the model of a final training is still where it was trained."""
+    with at_hand(work.keeper.kept.checkpoints.folder(trained.trial_id)) as (folder, _):
+        return (folder / "best").exists()
 
 
 def test_scores(work: Work, cluster: Cluster, trained: Proposal) -> Mapping[str, float]:

@@ -1,5 +1,6 @@
 """What a study found out about its settings: the data that tables, pictures and reports draw on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal
@@ -59,6 +60,23 @@ class Level:
     """Whether the difference survives Holm's correction over all values of all settings."""
 
 
+def fair_means(levels: Sequence[Level], incumbent: Value) -> dict[Value, float]:
+    """The mean of each value that has one, as they may be compared with each other.
+
+    Where runs failed, a plain mean is one over other seeds, which may be easier ones: then it is
+    the incumbent's mean and what differs with the same seeds.
+    """
+    own = next((level.mean for level in levels if level.value == incumbent), None)
+    whole = len({(len(level.scores), level.failed) for level in levels if level.scores}) < 2
+    return {
+        level.value: level.mean
+        if whole or level.difference is None or own is None
+        else own + level.difference
+        for level in levels
+        if level.mean is not None
+    }
+
+
 @dataclass(frozen=True)
 class Curve:
     """One setting varied over its whole range, the rest at the incumbent."""
@@ -95,7 +113,8 @@ class Curve:
     @property
     def best(self) -> Level | None:
         """The value with the highest mean; of several the incumbent's."""
-        scored = [(v.mean, v.value == self.incumbent, v) for v in self.levels if v.mean is not None]
+        means = fair_means(self.levels, self.incumbent)
+        scored = [(means[v.value], v.value == self.incumbent, v) for v in self.levels if v.scores]
         return max(scored, key=itemgetter(0, 1))[2] if scored else None
 
     @property

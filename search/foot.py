@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -39,8 +40,9 @@ def foot(axes: Axes, curve: Curve, rows: Sequence[str]) -> None:
 def counts(axes: Axes, curve: Curve, height: float) -> None:
     """How many runs have a score, once for neighbours too close to be told apart."""
     last, told = -1.0, -1
-    for level in curve.levels:
-        where = place(curve.knob, level.value)
+    for where, level in sorted(
+        ((place(curve.knob, level.value), level) for level in curve.levels), key=itemgetter(0)
+    ):
         inside = axes.transAxes.inverted().transform(axes.transData.transform((where, 0)))[0]
         count = len(level.scores)
         if inside - last > 0.04 or count != told:
@@ -66,7 +68,7 @@ def safe_bar(axes: Axes, curve: Curve, height: float) -> None:
     """
     style: dict[str, Any] = {"color": GREEN, "transform": axes.get_xaxis_transform()}
     if curve.verdict == "flat":
-        tried = [place(curve.knob, level.value) for level in curve.levels]
+        tried = sorted(place(curve.knob, level.value) for level in curve.levels)
         axes.plot([tried[0], tried[-1]], [height, height], "-", linewidth=1, alpha=0.6, **style)
     places = [place(curve.knob, value) for value in curve.safe]
     axes.plot(places, [height] * len(places), "|", ms=8, mew=2, **style)

@@ -89,7 +89,7 @@ def importances(
         setting had one value in all of them, or where all scores are equal.
     """
     domains = {name: domain(within(study.space, name, study.fixed)) for name in study.space}
-    trials = [as_trial(study, domains, e) for e in comparable(entries) if is_inside(study, e)]
+    trials = [as_trial(study, domains, e) for e in comparable(entries) if study.holds(e.point)]
     share = shares(trials, list(domains), evaluator) if enough(trials, domains) else {}
     if not share:
         return {}
@@ -126,11 +126,6 @@ def place(knob: Knob, value: Value) -> Value:
     if isinstance(knob, Range):
         return math.log(float(value)) if knob.log else float(value)
     return value
-
-
-def is_inside(study: Study, entry: Entry) -> bool:
-    """Whether a trial's values still belong to the space, once narrowed."""
-    return all(knob.holds(entry.point[name]) for name, knob in study.space.items())
 
 
 def as_trial(study: Study, domains: dict[str, BaseDistribution], entry: Entry) -> FrozenTrial:

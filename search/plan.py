@@ -62,6 +62,7 @@ def candidates(study: Study, search: Sequence[Entry]) -> list[Entry]:
     """
     for state in ("completed", "stopped"):
         able = [e for e in search if e.state == state and e.value is not None]
+        able = [e for e in able if study.holds(e.point)]  # a range may be narrower than it was
         ranked = sorted(able, key=lambda e: -(e.value or 0.0))
         different = {repr(sorted(e.point.items())): e for e in reversed(ranked)}
         if different:
@@ -77,6 +78,12 @@ def confirmation(study: Study, search: Sequence[Entry]) -> list[Proposal]:
         for entry in candidates(study, search)
         for seed in confirm_seeds(study)
     ]
+
+
+def confirmed_runs(study: Study, entries: Sequence[Entry], point: Point) -> list[Entry]:
+    """The runs that confirm a configuration, with the seeds that choose between them."""
+    seeds = confirm_seeds(study)
+    return [e for e in entries if e.phase == CONFIRM and e.point == point and e.seed in seeds]
 
 
 def incumbent(study: Study, entries: Sequence[Entry]) -> Entry:
@@ -207,7 +214,16 @@ class Plan(Frozen):
     """What the study asked for; where that changes, the plan is settled anew."""
 
 
-def run_count(study: Study, best: Entry, curves: Curves) -> int:
-    """Runs that curves need at most."""
+def run_count(study: Study, best: Entry, curves: Curves, entries: Sequence[Entry] = ()) -> int:
+    """Runs that curves need at most, but for those that are on record already."""
     pairs = len(strongest_pairs(list(study.space), curves.pairs))
-    return len(sweep(study, best, curves.points, curves.seeds)) + 4 * pairs * curves.seeds
+    alone = sweep(study, best, curves.points, curves.seeds)
+    own = {run.trial_id for run in alone}
+    of_pairs = [e for e in ended_around(best, entries) if e.trial_id not in own]
+    return len(missing(alone, entries)) + max(0, 4 * pairs * curves.seeds - len(of_pairs))
+
+
+def ended_around(best: Entry, entries: Sequence[Entry]) -> list[Entry]:
+    """The ended runs of curves and pairs around an incumbent."""
+    mine = [e for e in entries if e.phase == SENSITIVITY and not is_open(e)]
+    return [e for e in mine if e.trial_id.startswith(f"{best.trial_id}-")]

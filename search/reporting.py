@@ -58,11 +58,11 @@ def report_comparison(work: Work) -> None:
     """Write the table of variants from the runs on record."""
     study, entries = work.study, work.entries()
     found = contrast(study, entries, partial(grain, work.tensors, study.base))
-    baseline = trivial_score(work.tensors, study.base)
+    baseline = trivial_score(work.tensors, study.base, found.split)
     about = provenance_of(work.place.root)
     spent = phase_costs(entries, study.budget.epochs, study.resources.price_per_hour)
     write_contrast(found, work.place.root, about, spent, baseline)
-    show_contrast(work.keeper.board.writer(FOLDER), found, about, baseline)
+    show_contrast(work.keeper.board.afresh(FOLDER), found, about, baseline)
     for line in contrast_headline(found):
         work.view.say(line)
 

@@ -14,7 +14,14 @@ from search.entry import Entry
 from search.findings import Curve, Findings, Level, Run
 from search.inference import levels
 from search.interactions import as_run, changed, in_order, interaction
-from search.plan import CONFIRM, SENSITIVITY, candidates, curve_seeds, strongest_pairs
+from search.plan import (
+    CONFIRM,
+    SENSITIVITY,
+    candidates,
+    confirmed_runs,
+    curve_seeds,
+    strongest_pairs,
+)
 from search.space import Point, Value, within
 from search.spread import Spread, noise_floor
 from search.study import Study
@@ -33,6 +40,7 @@ def on_curves(study: Study, entries: Sequence[Entry], best: Entry) -> list[Entry
         e
         for e in entries
         if e.phase == SENSITIVITY and e.seed in seeds and e.trial_id.startswith(f"{best.trial_id}-")
+        if study.holds(e.point)  # as it is now
         if e.state == "failed" or (e.state == "completed" and e.epochs == full)
     ]
 
@@ -121,7 +129,7 @@ def findings(
     """
     runs = on_curves(study, entries, best)
     own = [e for e in runs if e.point == best.point and e.state == "completed"]
-    again = [e for e in entries if e.phase == CONFIRM and e.point == best.point]
+    again = confirmed_runs(study, entries, best.point)
     confirmed = [e for e in again if e.state == "completed"]
     centre = mean([e.value or 0.0 for e in own or confirmed or [best]])
     gain = centre - baseline

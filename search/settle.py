@@ -57,7 +57,7 @@ def fitting(work: Work, best: Entry) -> Curves:
 
 def cost_of(work: Work, best: Entry, curves: Curves) -> Estimate:
     """What curves will cost."""
-    runs = run_count(work.study, best, curves)
+    runs = run_count(work.study, best, curves, work.entries())
     cluster = work.cluster()
     return estimate(work.study, work.entries(), runs, cluster.pools.most, cluster.pools.devices)
 

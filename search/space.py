@@ -20,7 +20,7 @@ Value = Annotated[float | int | str, BeforeValidator(as_number)]
 Point = dict[str, Value]
 """A value for each searched setting, by its dotted name."""
 
-MU, ETA = "cross.mu", "cross.eta"
+MU, ETA, LAYERS = "cross.mu", "cross.eta", "cross.layers"
 SEVEN = (
     "cross.theta",
     MU,
@@ -112,8 +112,10 @@ class Choice(Frozen):
         return value in self.choices
 
     def values(self, count: int) -> list[Value]:
-        """All of them, up to `count`."""
-        return self.choices[:count]
+        """Up to `count` spread over the list with both its ends, all of them if they are fewer."""
+        last = len(self.choices) - 1
+        places = Whole(low=0, high=last).values(count)
+        return [self.choices[int(place)] for place in places]
 
 
 Knob = Annotated[Range | Whole | Choice, Field(discriminator="kind")]
@@ -134,9 +136,9 @@ def short(name: str) -> str:
 
 
 def suggest(space: Space, fixed: dict[str, Any], trial: optuna.Trial) -> Point:
-    """Draw a legal point: mu first, leaving room for eta, then eta above it."""
+    """Draw a legal point: the layers first, then mu, leaving room for eta, then eta above it."""
     point: Point = {}
-    names = sorted(space, key=lambda name: name == ETA)  # eta last, the others as they stand
+    names = sorted(space, key=lambda name: (name == ETA) - (name == LAYERS))  # others as they stand
     for name in names:
         point[name] = within(space, name, {**fixed, **point}).suggest(name, trial)
     return {name: point[name] for name in space}
@@ -148,12 +150,13 @@ def within(space: Space, name: str, known: dict[str, Any]) -> Knob:
     Args:
         space: all knobs.
         name: the knob.
-        known: values of other settings, by dotted name; eta's may still be open.
+        known: values of other settings, by dotted name; eta's may still be open, and where the
+            layers are, they may be as many as there can be.
     """
     knob = space[name]
     if not isinstance(knob, Whole):
         return knob
-    layers = int(known.get("cross.layers", CrossConfig().layers))
+    layers = int(known.get(LAYERS, most_layers(space)))
     if name == ETA:
         low, high = max(knob.low, int(known.get(MU, 0)) + 1), min(knob.high, layers)
     elif name == MU:
@@ -163,3 +166,11 @@ def within(space: Space, name: str, known: dict[str, Any]) -> Knob:
     else:
         return knob
     return Whole(low=low, high=max(low, high))
+
+
+def most_layers(space: Space) -> int:
+    """The largest depth that a trial can have where nothing fixes it."""
+    knob = space.get(LAYERS)
+    if isinstance(knob, Choice):
+        return max(int(choice) for choice in knob.choices)
+    return CrossConfig().layers if knob is None else int(knob.high)

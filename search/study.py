@@ -125,6 +125,10 @@ class Study(Frozen):
             return False
         return True
 
+    def holds(self, point: Point) -> bool:
+        """Whether each searched value lies in its range."""
+        return all(name in point and knob.holds(point[name]) for name, knob in self.space.items())
+
     @property
     def phases(self) -> tuple[str, ...]:
         """What it does, in this order."""
@@ -186,8 +190,9 @@ def lowest(study: Study) -> Point:
     point: Point = {}
     for name, knob in study.space.items():
         if isinstance(knob, Choice):
-            # What is legal with the smallest eta is so with any.
-            point[name] = min(knob.choices, key=float) if name == ETA else knob.choices[0]
+            # What is legal with the smallest eta is so with any, and with the smallest mu.
+            ordered = name in PARTNER
+            point[name] = min(knob.choices, key=float) if ordered else knob.choices[0]
         elif isinstance(knob, Whole):
             point[name] = knob.high if name == ETA else knob.low
         else:

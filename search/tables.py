@@ -48,7 +48,8 @@ def write_summary(findings: Findings, file: Path) -> None:
 def summary(curve: Curve, findings: Findings) -> list[object]:
     """One setting's row in `summary.csv`."""
     best = curve.best
-    safe = [curve.safe[0], curve.safe[-1]] if curve.safe else [None, None]
+    spans = curve.safe and not isinstance(curve.safe[0], str)  # between names lie others
+    safe = [curve.safe[0], curve.safe[-1]] if spans else [None, None]
     return [
         curve.name,
         curve.verdict,

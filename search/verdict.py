@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from search.findings import Curve, Level, Verdict
+from search.findings import Curve, Level, Verdict, fair_means
 from search.inference import holm
 from search.space import Choice, Point, Range, Value, Whole
 from search.spread import CONFIDENCE, Spread
@@ -39,7 +39,7 @@ def judge(
             curve,
             levels=tuple(levels),
             verdict="unjudged" if curve.inert else told,
-            effect=effect(levels),
+            effect=effect(levels, curve.incumbent),
             excluded_above=None if curve.inert else excluded_above(levels),
             safe=safe(levels, curve.incumbent, floor),
         )
@@ -91,6 +91,11 @@ def are_alike(levels: Sequence[Level]) -> bool:
     return len(levels) > 1 and len({score for level in levels for score in level.scores}) == 1
 
 
+def trains_nothing(level: Level) -> bool:
+    """Whether every run at a value failed, and not for its machine's sake."""
+    return not level.scores and level.failed - level.lost >= LEAST
+
+
 def falls(level: Level, gain: float, noise: Spread | None, chance: float) -> bool:
     """Whether a value loses most of the gain, or trains nothing at all.
 
@@ -98,7 +103,7 @@ def falls(level: Level, gain: float, noise: Spread | None, chance: float) -> boo
     widens the curve's own intervals.
     """
     if not level.scores:
-        return level.failed - level.lost >= LEAST
+        return trains_nothing(level)
     if level.difference is None or level.p is None:
         return False
     beyond_chance = level.survives
@@ -108,9 +113,9 @@ def falls(level: Level, gain: float, noise: Spread | None, chance: float) -> boo
     return -level.difference > MOST * gain > 0 and beyond_chance
 
 
-def effect(levels: Sequence[Level]) -> float | None:
+def effect(levels: Sequence[Level], incumbent: Value) -> float | None:
     """Highest mean minus lowest mean."""
-    means = [level.mean for level in levels if level.mean is not None]
+    means = fair_means(levels, incumbent).values()
     return max(means) - min(means) if means else None
 
 
@@ -162,9 +167,9 @@ def alarm(curve: Curve, point: Point, study: Study, noise: float) -> str:
     if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or curve.best is None:
         return ""
     best, edges = curve.best.value, (knob.low, knob.high)
-    top = curve.best.mean or 0.0
-    scored = [(v.mean, v.value) for v in curve.levels if v.mean is not None]
-    if any(mean >= top - noise and value not in edges for mean, value in scored):
+    means = fair_means(curve.levels, curve.incumbent)
+    top = means[best]
+    if any(mean >= top - noise and value not in edges for value, mean in means.items()):
         return ""
     for share in (1.0, 0.5, 0.25, 0.125):
         low, high = wider(knob, best == knob.high, share)

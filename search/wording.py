@@ -6,7 +6,7 @@ from operator import itemgetter
 from search.findings import Curve, Findings, Interaction, Level, Verdict
 from search.space import Choice
 from search.terms import listed, metric_name, score, title
-from search.verdict import MOST, are_alike, is_known
+from search.verdict import MOST, are_alike, is_known, trains_nothing
 from search.view import number
 
 VERDICTS: dict[Verdict, str] = {
@@ -82,7 +82,7 @@ def reach(best: Level, worst: Level) -> str:
 
 def fall(curve: Curve, worst: Level) -> str:
     """Where a cliff is: where nothing survived, else the lowest mean."""
-    dead = [number(v.value) for v in curve.levels if v.mean is None and v.failed]
+    dead = [number(v.value) for v in curve.levels if trains_nothing(v)]
     if dead:
         return f"every run at {listed(dead)} failed or diverged"
     return f"at {number(worst.value)} the score falls to {score(worst.mean)}"

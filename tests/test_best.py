@@ -9,12 +9,13 @@ import yaml
 from sample_entries import BEST, POINT, sample_entry, sample_study
 
 from search.best import final_part, put_model, read_best, write_best
-from search.plan import CONFIRM
+from search.plan import CONFIRM, confirm_seeds
 
 STUDY = sample_study()
+SEEDS = confirm_seeds(STUDY)
 AGAIN = [
-    sample_entry(f"confirm-search-0003-seed{8 + k}", score, phase=CONFIRM, seed=8 + k)
-    for k, score in enumerate((0.7, None, 0.5))
+    sample_entry(f"confirm-search-0003-seed{seed}", score, phase=CONFIRM, seed=seed)
+    for seed, score in zip(SEEDS, (0.7, None, 0.5), strict=True)
 ]
 FINAL: dict[str, Any] = {"trial_id": "final-search-0003", "value": 0.75, "test": {"f1": 0.7}}
 
@@ -46,10 +47,10 @@ def test_the_best_of_a_search_is_told_with_its_settings(tmp_path: Path) -> None:
 
 
 def test_the_confirmation_is_told_by_seed_without_failures(tmp_path: Path) -> None:
-    other = replace(AGAIN[0], point={**POINT, "cross.theta": 0.2}, seed=10)
+    other = replace(AGAIN[0], point={**POINT, "cross.theta": 0.2}, seed=SEEDS[2])
     write_best(STUDY, [BEST, *AGAIN, other], BEST, tmp_path)
     told = read_best(tmp_path)["confirmed"]
-    assert told == {"mean": pytest.approx(0.6), "by_seed": {8: 0.7, 10: 0.5}}
+    assert told == {"mean": pytest.approx(0.6), "by_seed": {SEEDS[0]: 0.7, SEEDS[2]: 0.5}}
 
 
 def test_a_final_training_is_kept_while_the_settings_stay(tmp_path: Path) -> None:
@@ -103,3 +104,9 @@ def test_the_file_is_never_half_written(tmp_path: Path) -> None:
     write_best(STUDY, [BEST], BEST, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["best.yaml"]
     assert yaml.safe_load((tmp_path / "best.yaml").read_text())["trial_id"] == "search-0003"
+
+
+def test_only_the_seeds_that_choose_between_candidates_are_told(tmp_path: Path) -> None:
+    fewer = STUDY.sensitivity.model_copy(update={"seeds": 1})
+    write_best(STUDY.model_copy(update={"sensitivity": fewer}), [BEST, *AGAIN], BEST, tmp_path)
+    assert read_best(tmp_path)["confirmed"]["by_seed"] == {SEEDS[0]: 0.7}

@@ -23,7 +23,7 @@ from search.colours import GREEN
 from search.drawing import draw_curve, draw_overview
 from search.findings import Curve
 from search.scales import LEAST_SPAN, heights
-from search.space import Range, Whole
+from search.space import Choice, Range, Whole
 
 FINDINGS = findings()
 
@@ -251,3 +251,13 @@ def test_the_overview_has_all_curves_on_one_scale() -> None:
 
 def test_an_overview_of_nothing_can_be_drawn() -> None:
     draw_overview(findings(curves=())).savefig(BytesIO())
+
+
+def test_choices_in_any_order_each_tell_how_many_runs_they_have() -> None:
+    knob = Choice(choices=[64, 8, 32, 16])
+    runs = [run(value, seed, 0.5 + seed / 100) for value in (8, 16, 32, 64) for seed in (1, 2)]
+    made = build_curve("train.batch_size", knob, 8, [8, 16, 32, 64], runs, "flat")
+    axes = rendered(draw_curve(made, FINDINGS))
+    assert words(axes).count("2") == 4
+    thin = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 1]
+    assert [0.0, 3.0] in [list(map(float, ends)) for ends in thin]

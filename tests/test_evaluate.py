@@ -204,3 +204,10 @@ def test_scoring_does_not_need_the_decoders(tmp_path: Path) -> None:
     model.captioner = model.painter = None
 
     assert evaluate(model, split, config, Worker()) == scores
+
+
+def test_learning_nothing_has_a_score_on_each_split(tmp_path: Path) -> None:
+    config, tensors = prepared(tmp_path, "msa", train={"metric": "valid_accuracy"})
+    split = {"train": ["positive"], "valid": ["positive"], "test": ["neutral", "positive"]}
+    labelled = with_labels(tensors, **split)
+    assert [trivial_score(labelled, config, name) for name in ("valid", "test")] == [1.0, 0.5]

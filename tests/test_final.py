@@ -1,6 +1,7 @@
 """Which workers the final training gets."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -8,7 +9,8 @@ import pytest
 from sample_entries import sample_entry, sample_study
 
 from search import final
-from search.final import workers_for
+from search.final import train_final, workers_for
+from search.searcher import Proposal
 
 HERE = SimpleNamespace(pools=SimpleNamespace(apart=3))
 """The cluster that trained the other phases, with groups for three trials."""
@@ -91,3 +93,31 @@ def test_a_short_run_alone_starts_no_more_workers_than_it_needs() -> None:
     work.running = None  # a resume with nothing else to train
     with workers_for(work, run_of(seconds=119)) as cluster:
         assert (cluster.resources.workers, cluster.resources.concurrent) == (1, 1)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_final_training_whose_model_is_gone_is_done_again(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another configuration was the best meanwhile; its model went with the others."""
+    done = sample_entry("final-search-0001", 0.8, phase="final")
+    folder, forgotten, trained = tmp_path / done.trial_id, [], []
+    if kept:
+        (folder / "best").mkdir(parents=True)
+    checkpoints = SimpleNamespace(folder=lambda _: str(folder))
+    work: Any = SimpleNamespace(
+        entries=lambda _: [done],
+        ledger=SimpleNamespace(forget=forgotten.append),
+        keeper=SimpleNamespace(
+            start=lambda *_: None, kept=SimpleNamespace(checkpoints=checkpoints)
+        ),
+    )
+
+    def train(cluster: Any, keeper: Any, searcher: Any, scheduler: Any) -> None:
+        trained.extend(searcher.waiting)
+
+    monkeypatch.setattr(final, "tune_phase", train)
+    cluster: Any = SimpleNamespace(pools=SimpleNamespace(devices=1.0))
+    wanted = Proposal(done.trial_id, done.point, done.seed)
+    assert train_final(work, cluster, wanted) == done
+    assert (forgotten, trained) == (([], []) if kept else ([done.trial_id], [wanted]))

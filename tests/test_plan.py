@@ -13,6 +13,7 @@ from muse.errors import UserError
 from search.entry import Entry
 from search.plan import (
     CONFIRM,
+    SENSITIVITY,
     candidates,
     confirm_seeds,
     confirmation,
@@ -80,6 +81,11 @@ def test_a_stopped_trial_is_a_candidate_only_where_none_was_completed() -> None:
     stopped, full = searched(0.9, 0.8, state="stopped"), searched(0.1)
     assert candidates(STUDY, [*stopped, *full]) == full
     assert candidates(STUDY, stopped) == stopped
+
+
+def test_a_trial_outside_of_a_range_that_was_narrowed_is_no_candidate() -> None:
+    narrow = sample_study(space={**SPACE, "cross.theta": {"low": 0.0, "high": 0.015}})
+    assert [e.trial_id[-1] for e in candidates(narrow, searched(0.1, 0.2, 0.9))] == ["1", "0"]
 
 
 def test_a_trial_that_still_runs_is_no_candidate() -> None:
@@ -195,6 +201,15 @@ def test_a_whole_range_of_eleven_is_tried_in_full_and_with_two_points_only_at_it
     point = {**POINT, "train.batch_size": 7}
     assert len(values_around(study, point, "train.batch_size", 5)) == 10
     assert values_around(study, point, "train.batch_size", 2) == [1, 11]
+
+
+def test_a_long_list_of_choices_is_thinned_and_keeps_both_ends() -> None:
+    many = list(range(2, 98, 2))
+    study = sample_study(space={**SPACE, "train.batch_size": {"choices": many}})
+    point = {**POINT, "train.batch_size": 4}
+    tried = values_around(study, point, "train.batch_size", 5)
+    assert (tried[0], tried[-1], len(tried)) == (2, 96, 5)
+    assert values_around(study, point, "train.batch_size", 2) == [2, 96]
 
 
 def test_all_choices_are_tried_however_few_the_points() -> None:
@@ -345,3 +360,14 @@ def test_the_run_count_is_of_sweep_and_corners_were_they_all_legal() -> None:
     planned = len(sweep(STUDY, BEST, 5, 3)) + len(corner_runs)
     illegal = 3  # runs of one corner: mu's high end with eta's low one
     assert run_count(STUDY, BEST, curves) == planned + illegal
+
+
+def test_runs_on_record_are_not_counted_again() -> None:
+    curves = STUDY.sensitivity.model_copy(update={"pairs": 1})
+    all_of_it = run_count(STUDY, BEST, curves)
+    alone = sweep(STUDY, BEST, 5, 3)
+    pair = corners(STUDY, BEST, ("cross.theta", "loss.alpha"), 5, 3)
+    done = trained(SENSITIVITY, [*alone[:7], *pair[:2]], 0.5)
+    open_ = [replace(trained(SENSITIVITY, [alone[8]], 0.5)[0], state="running")]
+    of_another = [replace(done[0], trial_id="search-0099-itself-seed207")]
+    assert run_count(STUDY, BEST, curves, [*done, *open_, *of_another]) == all_of_it - 9

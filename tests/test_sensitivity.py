@@ -307,3 +307,10 @@ def test_seeds_that_chose_the_incumbent_are_on_no_curve() -> None:
     more = sample_study(sensitivity={"seeds": 5})  # asked for since: seeds 8 to 12 choose now
     runs = curve("cross.theta", all_runs(), study=more).runs
     assert {run.seed for run in runs} <= set(curve_seeds(more, 5))
+
+
+def test_runs_outside_of_a_range_that_was_narrowed_are_on_no_curve() -> None:
+    narrow = sample_study(space={**SPACE, "cross.theta": {"low": 0.0, "high": 0.3}})
+    made = findings(narrow, all_runs(), BEST, 0.0)
+    (theta,) = [c for c in made.curves if c.name == "cross.theta"]
+    assert [level.value for level in theta.levels] == [0.0, 0.1, 0.125, 0.25]

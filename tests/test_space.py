@@ -1,6 +1,7 @@
 """Every point that is drawn is legal, and ranges are what they say."""
 
 import math
+from typing import Any
 
 import optuna
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from pydantic import ValidationError
 
-from search.space import Choice, Point, Range, Space, Whole, short, suggest, within
+from search.space import ETA, MU, Choice, Point, Range, Space, Whole, short, suggest, within
 
 LAYERS = 6
 SPACE: Space = {
@@ -188,3 +189,13 @@ def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
 def test_only_the_seven_settings_have_short_names() -> None:
     assert short("cross.dropout") == "dropout"
     assert short("captioner.dropout") == "captioner.dropout"  # two settings, two names
+
+
+@pytest.mark.parametrize("layers", [Choice(choices=[8, 10]), Whole(low=8, high=10)])
+def test_where_the_layers_are_searched_every_mu_and_eta_below_them_is_drawn(layers: Any) -> None:
+    space: Space = {MU: Whole(low=0, high=6), ETA: Whole(low=7, high=8), "cross.layers": layers}
+    points = draw_points(RandomSampler(0), {**space}, {"cross.theta": 0.0}, 300)
+    assert {point[MU] for point in points} == set(range(7))
+    assert {point[ETA] for point in points} == {7, 8}
+    assert all(point["cross.layers"] >= 8 for point in points)
+    assert within(space, ETA, {}) == Whole(low=7, high=8)  # where nothing is known yet

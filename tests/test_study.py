@@ -157,6 +157,13 @@ def test_the_published_learning_rate_may_be_written_as_people_write_it(tmp_path:
     assert read_study(write(tmp_path, text)).first_points == [{"train.learning_rate": 1e-4}]
 
 
+@pytest.mark.parametrize("choices", [[3, 0], [0, 3]])
+def test_the_order_of_the_choices_of_mu_does_not_matter(choices: list[int]) -> None:
+    space = {"cross.mu": {"choices": choices}, "cross.eta": {"low": 2, "high": 4}}
+    study = Study.model_validate({"preset": "tiny", "space": space})
+    assert study.base.cross.mu == 0
+
+
 def test_a_choice_of_eta_that_some_mu_would_exceed_is_refused(tmp_path: Path) -> None:
     space = {"cross.mu": {"low": 0, "high": 3}, "cross.eta": {"choices": [4, 2]}}
     line = mistake(tmp_path, {"preset": "tiny", "space": space})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sample_entries import POINT, SPACE, sample_study
 
-from search.findings import Curve, Level
+from search.findings import Curve, Level, fair_means
 from search.space import Point, Value
 from search.spread import Spread
 from search.study import Study
@@ -147,12 +147,22 @@ def test_one_seed_is_unjudged(noise: Spread | None) -> None:
 
 def test_a_setting_without_runs_is_unjudged() -> None:
     assert verdict([], 1, GAIN, NOISE) == "unjudged"
-    assert effect([]) is None
+    assert effect([], 1) is None
     assert excluded_above([]) is None
 
 
 def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
-    assert effect([level(1, 0.6), level(2, None, failed=3), level(3, 0.2)]) == pytest.approx(0.4)
+    levels = [level(1, 0.6), level(2, None, failed=3), level(3, 0.2)]
+    assert effect(levels, 1) == pytest.approx(0.4)
+
+
+def test_a_failed_run_makes_no_effect_out_of_the_seeds_that_are_left() -> None:
+    """At 2 the hardest seed failed: the mean of the others is high, and pairs say the same."""
+    own, other = level(1, 0.55), level(3, 0.54, -0.01)
+    lucky = replace(level(2, 0.60, 0.001, failed=1), scores=(0.6, 0.6))
+    assert effect([own, lucky, other], 1) == pytest.approx(0.011)
+    assert fair_means([own, lucky, other], 1) == pytest.approx({1: 0.55, 2: 0.551, 3: 0.54})
+    assert fair_means([own, other], 1) == {1: 0.55, 3: 0.54}
 
 
 def test_what_a_curve_excludes_is_the_farthest_end_of_its_intervals() -> None:

@@ -130,3 +130,11 @@ def test_a_map_tells_how_often_two_changes_do_not_add_up() -> None:
     assert "at 1 of 2 pairs" in interplay(interaction())
     empty = Interaction(("cross.mu", "cross.eta"), ((), ()), {}, {})
     assert "cannot be told" in interplay(empty)
+
+
+def test_a_value_whose_machine_was_lost_is_not_where_a_cliff_is() -> None:
+    cliff = curve_of("train.learning_rate", "cliff")
+    lost = [replace(v, lost=v.failed) if not v.scores else v for v in cliff.levels]
+    told = reading(replace(cliff, levels=tuple(lost)), FINDINGS)
+    assert "every run at" not in told
+    assert "the score falls to" in told
