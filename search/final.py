@@ -82,7 +82,7 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
     the place in `best/`.
     """
     todo = missing([wanted], work.entries(FINAL))
-    if not todo and not is_kept(work, wanted):
+    if not todo and not work.keeper.kept.checkpoints.has(wanted.trial_id, "best"):
         work.ledger.forget(wanted.trial_id)
         todo = [wanted]
     if todo:
@@ -92,12 +92,6 @@ def train_final(work: Work, cluster: Cluster, wanted: Proposal) -> Entry:
     if ended.state != "completed":
         raise UserError(f"the final training failed: {ended.reason}; --resume tries it again")
     return ended
-
-
-def is_kept(work: Work, trained: Proposal) -> bool:
-    """Whether the model of a final training is still where it was trained."""
-    with at_hand(work.keeper.kept.checkpoints.folder(trained.trial_id)) as (folder, _):
-        return (folder / "best").exists()
 
 
 def test_scores(work: Work, cluster: Cluster, trained: Proposal) -> Mapping[str, float]:

@@ -219,11 +219,11 @@ def run_count(study: Study, best: Entry, curves: Curves, entries: Sequence[Entry
     pairs = len(strongest_pairs(list(study.space), curves.pairs))
     alone = sweep(study, best, curves.points, curves.seeds)
     own = {run.trial_id for run in alone}
-    of_pairs = [e for e in ended_around(best, entries) if e.trial_id not in own]
+    of_pairs = [e for e in around(best, entries) if e.trial_id not in own and not is_open(e)]
     return len(missing(alone, entries)) + max(0, 4 * pairs * curves.seeds - len(of_pairs))
 
 
-def ended_around(best: Entry, entries: Sequence[Entry]) -> list[Entry]:
-    """The ended runs of curves and pairs around an incumbent."""
-    mine = [e for e in entries if e.phase == SENSITIVITY and not is_open(e)]
+def around(best: Entry, entries: Sequence[Entry]) -> list[Entry]:
+    """The runs of curves and pairs around an incumbent."""
+    mine = [e for e in entries if e.phase == SENSITIVITY]
     return [e for e in mine if e.trial_id.startswith(f"{best.trial_id}-")]

@@ -16,7 +16,7 @@ from search.inference import levels
 from search.interactions import as_run, changed, in_order, interaction
 from search.plan import (
     CONFIRM,
-    SENSITIVITY,
+    around,
     candidates,
     confirmed_runs,
     curve_seeds,
@@ -38,9 +38,8 @@ def on_curves(study: Study, entries: Sequence[Entry], best: Entry) -> list[Entry
     full = study.budget.epochs
     return [
         e
-        for e in entries
-        if e.phase == SENSITIVITY and e.seed in seeds and e.trial_id.startswith(f"{best.trial_id}-")
-        if study.holds(e.point)  # as it is now
+        for e in around(best, entries)
+        if e.seed in seeds and study.holds(e.point)  # as it is now
         if e.state == "failed" or (e.state == "completed" and e.epochs == full)
     ]
 

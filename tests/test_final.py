@@ -9,6 +9,7 @@ import pytest
 from sample_entries import sample_entry, sample_study
 
 from search import final
+from search.bucket import Checkpoints
 from search.final import train_final, workers_for
 from search.searcher import Proposal
 
@@ -101,10 +102,11 @@ def test_a_final_training_whose_model_is_gone_is_done_again(
 ) -> None:
     """Another configuration was the best meanwhile; its model went with the others."""
     done = sample_entry("final-search-0001", 0.8, phase="final")
-    folder, forgotten, trained = tmp_path / done.trial_id, [], []
+    forgotten: list[str] = []
+    trained: list[Proposal] = []
+    checkpoints = Checkpoints(str(tmp_path))
     if kept:
-        (folder / "best").mkdir(parents=True)
-    checkpoints = SimpleNamespace(folder=lambda _: str(folder))
+        (tmp_path / done.trial_id / "best").mkdir(parents=True)
     work: Any = SimpleNamespace(
         entries=lambda _: [done],
         ledger=SimpleNamespace(forget=forgotten.append),
