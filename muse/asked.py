@@ -12,6 +12,8 @@ from typing import Any
 from muse.corpora.files import pictures_in, read_utf8
 from muse.errors import UserError
 
+EMPTY = "text: is empty; give the tweet's words."
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -29,9 +31,12 @@ class Asked:
 
 
 def checked(asked: Asked) -> Asked:
-    """The same, or its error where a model could not read the text."""
-    if not asked.text.split():
-        return Asked(asked.id, error="text: is empty; give the tweet's words.")
+    """The same, or its error where a model could not read the text.
+
+    A tweet may be a picture alone; only for entities it needs words.
+    """
+    if not asked.text.split() and asked.image is None:
+        return Asked(asked.id, error=EMPTY)
     try:
         asked.text.encode()
     except UnicodeEncodeError as error:

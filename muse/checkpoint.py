@@ -121,8 +121,12 @@ def load(folder: Path) -> tuple[Muse, PreTrainedTokenizerBase]:
 
     Raises:
         UserError: the folder is no exported model, is damaged, or is of another version.
+        PermissionError: a file of it may not be read.
     """
     config, labels = read_about(folder)
+    for file in folder.iterdir():
+        if file.is_file():
+            file.open("rb").close()  # a forbidden one is not damaged
     try:
         text = text_config(str(folder / "text.json"))
         text_model = AutoModel.from_config(text, trust_remote_code=False, dtype=torch.float32)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from muse.asked import Asked
+from muse.asked import EMPTY, Asked
 from muse.batch import Batch
 from muse.config import MuseConfig
 from muse.device import autocast, wants_bf16
@@ -50,6 +50,12 @@ def picture_of(asked: Asked, config: MuseConfig) -> Shown:
         return resize(asked.image, *sizes)
     except (UserError, OSError) as error:
         return f"image: {error}"
+
+
+def mistake(asked: Asked, config: MuseConfig) -> str:
+    """What is wrong with a tweet, its picture not looked at yet; nothing usually."""
+    wordless = config.task == "mner" and not asked.text.split()
+    return asked.error or (EMPTY if wordless else "")
 
 
 def spans_of(asked: Asked, config: MuseConfig) -> list[Span]:
@@ -148,7 +154,8 @@ def label(
     pool: ThreadPoolExecutor,
 ) -> list[dict[str, Any]]:
     """What the model finds in some tweets at once, or each one's `error`."""
-    answers = {place: {"error": one.error} for place, one in enumerate(asked) if one.error}
+    mistakes = [mistake(one, model.config) for one in asked]
+    answers = {place: {"error": what} for place, what in enumerate(mistakes) if what}
     sound = [place for place in range(len(asked)) if place not in answers]
     shown = pool.map(lambda place: picture_of(asked[place], model.config), sound)
     pictures: dict[int, tuple[Pixels, Pixels]] = {}
@@ -174,7 +181,7 @@ def label_sound(
     config = model.config
     spans = [spans_of(one, config) for one in asked]
     texts = [
-        tuple(one.text[begin:end] for begin, end in some)
+        tuple(one.text[begin:end] for begin, end in some) or ("",)  # a picture alone
         for one, some in zip(asked, spans, strict=True)
     ]
     rows = encode(texts, config.task, tokenizer, config.data.text_tokens)

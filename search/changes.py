@@ -62,12 +62,15 @@ def differences(stored: Study, wanted: Study) -> list[str]:
 def check_comparable(stored: Study, wanted: Study) -> None:
     """Some changes make another study of it, whatever the user allows.
 
+    A run that had more epochs is no point of the same curve.
+
     Raises:
         UserError: the scores or the searched settings are not the same any more.
     """
     same = {
         "task": (stored.task, wanted.task),
         "metric": (stored.base.metric, wanted.base.metric),
+        "budget.epochs": (stored.budget.epochs, wanted.budget.epochs),
         "space": (sorted(stored.space), sorted(wanted.space)),
         "compare": (stored.phases, wanted.phases),
     }

@@ -169,7 +169,7 @@ def missing(interaction: Interaction, pair: tuple[Value, Value]) -> str:
     values = dict(zip(interaction.names, pair, strict=True))
     if MU in values and ETA in values and float(values[MU]) >= float(values[ETA]):
         return "illegal"
-    return "not trained"
+    return "all failed" if pair in interaction.failed else "not trained"
 
 
 def frame(axes: Axes, interaction: Interaction, findings: Findings) -> None:

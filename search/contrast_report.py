@@ -12,7 +12,7 @@ from search.contrast_drawing import draw_contrast
 from search.costs import PhaseCost
 from search.report import environment, picture
 from search.table import write_rows
-from search.tables import Rows, costs, escaped, markdown, told
+from search.tables import Rows, costs, escaped, markdown, told, went_on
 from search.terms import SPLITS, between, chance, listed, metric_name, score
 from search.view import settings
 
@@ -65,7 +65,7 @@ def write_contrast(
     content = {
         "study": found.study,
         "metric": metric_name(f"{found.split}_{found.metric}"),
-        "headline": headline(found),
+        "headline": [*headline(found), *went_on(provenance)],
         "table": table(found),
         "picture": shown,
         "costs": costs(phases) if phases else [],

@@ -95,6 +95,8 @@ def absolute(raw: dict[str, Any]) -> None:
             continue  # nothing there, or a mistake that the check names
         for key in keys:
             value = fields.get(key)
+            if section == "data" and type(value) is int:
+                value = str(value)
             if isinstance(value, str) and (section == "data" or Path(value).exists()):
                 fields[key] = written_out(value)
 

@@ -160,6 +160,9 @@ class Interaction:
     """At pairs where both differ from the incumbent: mean score minus what the two single changes
     add up to, with its 95 % interval."""
 
+    failed: frozenset[tuple[Value, Value]] = frozenset()
+    """Pairs that were trained, and every run of which failed."""
+
 
 @dataclass(frozen=True)
 class Findings:

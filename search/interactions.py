@@ -50,14 +50,16 @@ def interaction(
     if not any(e.state == "completed" for e in both):
         return None
     first, second = (axis(both, best, name) for name in names)
-    cells: Cells = {}
+    trained: Cells = {}
     for pair in product(first, second):
         point = {**best, names[0]: pair[0], names[1]: pair[1]}
-        scores = scores_by_seed([as_run(e, 0) for e in entries if e.point == point], 0)
-        if scores:
-            cells[pair] = scores
+        runs = [as_run(e, 0) for e in entries if e.point == point]
+        if runs:
+            trained[pair] = scores_by_seed(runs, 0)
+    cells = {pair: scores for pair, scores in trained.items() if scores}
     means = {pair: mean(scores.values()) for pair, scores in cells.items()}
-    return Interaction(names, (first, second), means, surplus(cells, best, names))
+    failed = frozenset(trained.keys() - cells.keys())
+    return Interaction(names, (first, second), means, surplus(cells, best, names), failed)
 
 
 def axis(entries: Sequence[Entry], best: Point, name: str) -> tuple[Value, ...]:

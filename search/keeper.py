@@ -21,6 +21,7 @@ from search.mirror import Mirror
 from search.plan import COMPARE
 from search.scheduler import rungs
 from search.searcher import Begin, Proposal, Unsaved
+from search.space import Point
 from search.streak import streak_of
 from search.study import Study
 from search.table import write_csv
@@ -209,11 +210,22 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
 
     def table(self) -> None:
         """Draw `trials.csv` anew."""
-        dump = self.study.base.model_dump()
-        fixed = {f"{s}.{k}": dump[s][k] for s in ("cross", "loss", "train") for k in dump[s]}
         file = self.folder / "trials.csv"
-        write_csv(self.ledger.entries(), self.study.base.metric, fixed, file)
+        write_csv(self.ledger.entries(), self.study.base.metric, self.fixed, file)
         self.drawn = time.monotonic()
+
+    def fixed(self, entry: Entry) -> Point:
+        """What a trial had of the settings that are not searched.
+
+        Nothing where they are others now: the ledger keeps no more of them than a fingerprint.
+        """
+        try:
+            config = self.study.config(entry.point, entry.seed).model_dump(mode="json")
+        except UserError:  # they do not even fit together any more
+            return {}
+        if entry.asked_hash not in ("", fingerprint(config)):
+            return {}
+        return {f"{s}.{k}": config[s][k] for s in ("cross", "loss", "train") for k in config[s]}
 
     def send(self) -> None:
         """Keep the twin's ledger level with its checkpoints: a resume needs both."""

@@ -86,13 +86,13 @@ def told_cost(study: Study, tensors: Tensors) -> str:
     """What all trials cost one after the other, if none is stopped: work, time and money."""
     device, time_taken = device_of(study), hours(study, tensors)
     # A share of a GPU is slower than the whole one that was measured.
-    cores = study.resources.cpus_per_worker
+    cores = max(1, study.resources.cpus_per_worker)  # as half a one takes twice as long
     money = priced(time_taken * (cores if device.type == "cpu" else 1), study)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores:g} CPU"
     work = float(f"{tweets_in_all(study, tensors):.2g}")
     return (
         f"the work of training on {work:,.0f} tweets, {spoken(time_taken)} if they ran one after "
-        f"the other on one worker of this machine ({where}) and none was stopped"
+        f"the other on one worker of this machine ({where}), none was stopped and starts were free"
         + ("" if money is None else f", {money:.2f} in money")
     )
 

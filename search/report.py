@@ -27,6 +27,7 @@ from search.tables import (
     origin,
     ranking,
     values,
+    went_on,
     write_runs,
     write_summary,
 )
@@ -143,7 +144,7 @@ def content(
         "sections": sections(findings, folder, about),
         "maps": maps,
         "costs": costs(phases) if phases else [],
-        "notes": list(notes),
+        "notes": [*went_on(provenance), *notes],
         "review": files_of(folder),
         "provenance": about,
     }

@@ -69,7 +69,8 @@ def provenance_of(root: Path) -> dict[str, Any]:
     """Where the figures of a study come from, as its `study.yaml` says."""
     about = yaml.safe_load((root / "study.yaml").read_text(encoding="utf-8"))
     found: dict[str, Any] = {**about["provenance"], "metric rule": about["value"]}
-    return found
+    changed = [each for resume in about.get("resumed", []) for each in resume["changed"]]
+    return found | ({"changed since": list(dict.fromkeys(changed))} if changed else {})
 
 
 def write_about(root: Path, about: dict[str, Any]) -> None:

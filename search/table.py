@@ -1,7 +1,7 @@
 """`trials.csv`: one row a trial, drawn from the ledger."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from muse.durable import atomically
@@ -13,20 +13,22 @@ COLUMNS = ("epochs", "metric", "value", "seconds", "device_seconds", "reason")
 MORE = ("kind", "node", "attempts", "budget")
 
 
-def write_csv(entries: Sequence[Entry], metric: str, fixed: Point, file: Path) -> None:
+def write_csv(
+    entries: Sequence[Entry], metric: str, fixed: Callable[[Entry], Point], file: Path
+) -> None:
     """One row a trial.
 
     Args:
         entries: the trials.
         metric: what `value` is.
-        fixed: values of settings that the study does not search, by dotted name.
+        fixed: what a trial had of the settings that are not searched, by dotted name.
         file: the table.
     """
     extra = sorted({name for e in entries for name in e.point if name not in SEVEN})
     names = [*SEVEN, *extra]
 
     def row(e: Entry) -> list[object]:
-        known = {**fixed, **e.point}
+        known = e.point if e.point.keys() >= set(names) else {**fixed(e), **e.point}
         settings = [known.get(name, "") for name in names]
         costs = [round(e.seconds, 3), round(e.device_seconds, 3), e.reason]
         first, last = ([getattr(e, name) for name in own] for own in (HEAD, MORE))

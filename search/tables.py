@@ -171,6 +171,12 @@ def told(head: Mapping[str, str], provenance: Mapping[str, Any]) -> dict[str, st
     return rows
 
 
+def went_on(provenance: Mapping[str, Any]) -> list[str]:
+    """What is said of changes that a resume allowed."""
+    changed = "; ".join(provenance.get("changed since", []))
+    return [f"Runs of before and after a change stand side by side: {changed}."] if changed else []
+
+
 def as_text(value: Any) -> str:
     """A value of the provenance on one line."""
     if isinstance(value, Mapping):

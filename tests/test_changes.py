@@ -11,8 +11,9 @@ from search import provenance as source
 from search.changes import changes, check_comparable, differences, history
 from search.folder import new_folder
 from search.provenance import code_hash, occasion
-from search.stored import stored, write_about
+from search.stored import provenance_of, stored, write_about
 from search.study import Study
+from search.tables import went_on
 
 FIELDS: dict[str, Any] = {
     "name": "mine",
@@ -77,6 +78,10 @@ def test_more_trials_and_other_machines_are_no_change(fields: dict[str, Any]) ->
     ("fields", "said"),
     [
         ({"metric": "valid_f1_official"}, "metric: another one than this study has"),
+        (
+            {"budget": {"trials": 8, "epochs": 5}},
+            "budget.epochs: another one than this study has",
+        ),
         ({"space": {"cross.theta": {"low": 0.0, "high": 0.5}}}, "space: another one"),
     ],
 )
@@ -115,19 +120,19 @@ def test_what_was_allowed_once_is_recorded_and_is_no_change_any_more(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "code_hash", lambda: "f00")
-    longer = another(budget={"trials": 8, "epochs": 5})
+    deeper = another(fixed={"text.layers": 2})
     found = stored(root)
-    changed = changes(found, longer, "xyz")
-    write_about(root, history(found, longer, changed, "xyz"))
+    changed = changes(found, deeper, "xyz")
+    write_about(root, history(found, deeper, changed, "xyz"))
 
-    assert changes(stored(root), longer, "xyz").all == []
+    assert changes(stored(root), deeper, "xyz").all == []
     about = yaml.safe_load((root / "study.yaml").read_text())
     (resumed,) = about["resumed"]
     assert resumed["changed"] == changed.all
     assert len(changed.all) == 3
     assert resumed.keys() >= {"time", "command", "revision", "uncommitted_changes", "code_hash"}
-    assert about["study"]["budget"]["epochs"] == 5
-    assert about["settings"]["train"]["epochs"] == 5
+    assert about["study"]["fixed"] == {"text.layers": 2}
+    assert about["settings"]["text"]["layers"] == 2
     assert about["provenance"]["data_hash"] == "abc"  # how it began stays
 
 
@@ -137,6 +142,15 @@ def test_each_resume_is_on_record(root: Path) -> None:
         changed = changes(found, STUDY, "abc")
         write_about(root, history(found, STUDY, changed, "abc"))
     assert [r["changed"] for r in stored(root).about["resumed"]] == [[], []]
+    assert went_on(provenance_of(root)) == []
+
+
+def test_the_report_tells_once_what_changed(root: Path) -> None:
+    for study in (another(seed=7), STUDY, another(seed=7)):
+        found = stored(root)
+        write_about(root, history(found, study, changes(found, study, "abc"), "abc"))
+    told = "Runs of before and after a change stand side by side: seed changed (0, now 7); seed "
+    assert went_on(provenance_of(root)) == [f"{told}changed (7, now 0)."]
 
 
 def test_the_code_hash_follows_every_source_file(

@@ -267,6 +267,22 @@ def test_weights_of_another_model_are_a_one_line_error(tmp_path: Path) -> None:
     one_line(error)
 
 
+def test_weights_that_may_not_be_read_are_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported(tmp_path / "best")
+    read = Path.open
+
+    def refuse(path: Path, *how: Any, **named: Any) -> Any:  # nothing is forbidden to root
+        if path.suffix == ".safetensors":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *how, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError):
+        load(tmp_path / "best")
+
+
 def test_the_settings_in_the_folder_are_readable_json(tmp_path: Path) -> None:
     model = exported(tmp_path / "best")
 

@@ -112,3 +112,6 @@ def test_an_empty_map_can_be_drawn() -> None:
     empty = Interaction(("cross.theta", "loss.beta"), ((0.0, 0.1), (1e-3,)), {}, {})
     axes, _ = rendered(draw_interaction(empty, findings()))
     assert words(axes).count("not trained") == 2
+    failed = replace(empty, failed=frozenset({(0.1, 1e-3)}))
+    axes, _ = rendered(draw_interaction(failed, findings()))
+    assert (words(axes).count("not trained"), words(axes).count("all failed")) == (1, 1)

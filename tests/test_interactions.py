@@ -41,6 +41,14 @@ def test_settings_that_were_not_varied_together_have_no_interaction() -> None:
     assert interaction([*SINGLE, *cell(0.5, 0.1, None, None)], POINT, PAIR) is None
 
 
+def test_a_pair_whose_runs_all_failed_was_trained() -> None:
+    there = [*SINGLE, *cell(0.5, 0.1, *BOTH), *cell(0.9, 0.1, None, None)]
+    found = interaction(there, POINT, PAIR)
+    assert found is not None
+    assert found.failed == {(0.9, 0.1)}  # with 0.9 alone nothing was
+    assert (0.9, 0.1) not in found.means
+
+
 def test_the_surplus_is_the_contrast_of_four_cells_with_students_interval() -> None:
     found = interaction([*SINGLE, *cell(0.5, 0.1, *BOTH)], POINT, PAIR)
     assert found is not None

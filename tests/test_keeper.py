@@ -184,6 +184,18 @@ def test_the_table_shows_each_trial_with_searched_and_fixed_settings(
     assert (row["state"], row["metric"], row["value"]) == ("completed", "valid_f1", "0.6")
 
 
+def test_the_table_shows_no_fixed_setting_of_a_trial_that_had_another(
+    tune: Tune, tmp_path: Path
+) -> None:
+    tune.train("before", 0.6)
+    tune.keeper.study = STUDY.model_copy(update={"fixed": {**STUDY.fixed, "cross.dropout": 0.4}})
+    tune.train("after", 0.6)
+    with (tmp_path / "trials.csv").open(newline="") as stream:
+        before, after = csv.DictReader(stream)
+    assert (before["theta"], before["dropout"]) == (after["theta"], "")
+    assert after["dropout"] == "0.4"
+
+
 def test_each_trial_is_a_run_in_tensorboard(tune: Tune, tmp_path: Path) -> None:
     tune.train("a", 0.6)
     tune.fail("b")

@@ -52,6 +52,18 @@ def test_a_picture_may_be_left_out_which_is_told(
     assert json.loads(capsys.readouterr().out)["notes"][0] == NO_PICTURE
 
 
+def test_a_sentiment_may_be_that_of_a_picture_alone(
+    folder: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main([str(folder), "--text", "", "--image", str(picture)])
+    told = capsys.readouterr()
+    if folder.name == "mner":
+        assert (status, told.err) == (2, "error: --text: is empty; give the tweet's words.\n")
+    else:
+        assert status == 0
+        assert "sentiment" in json.loads(told.out)
+
+
 def test_words_that_the_model_does_not_know_are_counted(
     folder: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

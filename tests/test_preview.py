@@ -43,12 +43,17 @@ def test_hours_are_those_of_every_epoch_of_every_run() -> None:
     assert hours(study_of(), TENSORS) == pytest.approx((4 + RUNS) * 5 * (300 + 150 / 3) / 3600)
 
 
-@pytest.mark.parametrize(("cores", "money"), [(1, "10.69"), (2, "21.39")])
-def test_each_core_has_its_price(cores: int, money: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("cores", "measured", "money"), [(0.5, 1, "10.69"), (1, 1, "10.69"), (2, 2, "21.39")]
+)
+def test_each_core_has_its_price_and_half_a_one_takes_twice_as_long(
+    cores: float, measured: int, money: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     told = told_cost(study_of(cpus_per_worker=cores, price_per_hour=2), TENSORS)
     assert told.startswith("the work of training on 19,000 tweets, 5.4 hours if they ran one")
-    assert f"this machine ({cores} CPU) and none was stopped, {money} in money" in told
+    assert f"this machine ({measured} CPU), none was stopped" in told
+    assert told.endswith(f", {money} in money")
 
 
 @pytest.mark.parametrize(

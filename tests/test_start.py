@@ -109,7 +109,7 @@ def test_a_study_is_extended_and_stays_so(commands: Commands, named: bool) -> No
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (["--epochs", "5"], "budget.epochs changed (2, now 5)"),
+        (["--set", "preset=small"], "preset changed (tiny, now small)"),
         (["--seed", "4"], "seed changed (0, now 4)"),
         (["--limit", "9"], "data.limit changed (not given, now 9)"),
         (["--set", "space.cross.theta={low: 0.1, high: 0.5}"], "space.cross.theta changed"),
@@ -136,16 +136,16 @@ def test_an_experiment_file_that_changed_is_named_and_refused(commands: Commands
 
 
 def test_a_change_that_is_allowed_rules_and_ends_what_was_interrupted(commands: Commands) -> None:
-    assert commands.run("--resume", "--epochs", "5", "--allow-changed") == ""
-    assert commands.went[1].budget.epochs == 5
+    assert commands.run("--resume", "--seed", "5", "--allow-changed") == ""
+    assert commands.went[1].seed == 5
     assert commands.states() == ["completed", "failed"]
     ledger = Ledger(commands.root() / "ledger.db")
     entry = ledger.entry("search-0001")
     ledger.close()
     assert entry.kind == "changed"
-    assert entry.reason == "interrupted, and then budget.epochs changed (2, now 5)"
+    assert entry.reason == "interrupted, and then seed changed (0, now 5)"
     (resumed,) = stored(commands.root()).about["resumed"]
-    assert resumed["changed"] == ["budget.epochs changed (2, now 5)"]
+    assert resumed["changed"] == ["seed changed (0, now 5)"]
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,11 @@ def test_changed_code_is_refused_and_where_allowed_trials_go_on(
     assert commands.run("--resume") == ""  # the code is now the one that was allowed
 
 
-def test_other_searched_settings_are_refused_even_so(commands: Commands) -> None:
+def test_other_searched_settings_and_budgets_are_refused_even_so(commands: Commands) -> None:
     error = commands.run("--resume", "--set", "cross.theta=0.2", "--allow-changed")
     assert "space: another one than this study has (now without cross.theta)" in error
+    error = commands.run("--resume", "--epochs", "5", "--allow-changed")
+    assert "budget.epochs: another one than this study has (2, now 5)" in error
 
 
 def test_a_strangers_study_is_refused(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -324,11 +324,13 @@ def test_relative_folders_are_written_out_for_workers_that_run_elsewhere(
     fields = {
         "data.name": "twitter2015",
         "data.root": "tweets",
+        "data.images": 2024,
         "text.weights": "encoder",
         "image.weights": "imagenet",
     }
     experiment = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
     study = read_study(experiment, fields)
     assert study.data["root"] == str(tmp_path / "tweets")
+    assert study.data["images"] == str(tmp_path / "2024")
     assert study.fixed["text.weights"] == str(tmp_path / "encoder")
     assert study.fixed["image.weights"] == "imagenet"

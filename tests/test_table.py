@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from search.entry import Entry
+from search.space import Point
 from search.table import write_csv
 
 DONE = Entry(
@@ -26,7 +27,10 @@ DONE = Entry(
     attempts=2,
     budget=3,
 )
-FIXED = {"cross.mu": 1, "cross.eta": 9, "loss.alpha": 1e-4, "cross.dropout": 0.1}
+
+
+def fixed(_: Entry) -> Point:
+    return {"cross.mu": 1, "cross.eta": 9, "loss.alpha": 1e-4, "cross.dropout": 0.1}
 
 
 def rows(file: Path) -> list[list[str]]:
@@ -35,7 +39,7 @@ def rows(file: Path) -> list[list[str]]:
 
 
 def test_trials_csv_has_its_columns_in_order(tmp_path: Path) -> None:
-    write_csv([DONE], "valid_f1", FIXED, tmp_path / "trials.csv")
+    write_csv([DONE], "valid_f1", fixed, tmp_path / "trials.csv")
     assert (tmp_path / "trials.csv").read_text().splitlines()[0] == (
         "trial_id,phase,state,seed,theta,mu,eta,alpha,beta,learning_rate,dropout,"
         "captioner.dropout,text.layers,epochs,metric,value,seconds,device_seconds,reason,"
@@ -44,7 +48,7 @@ def test_trials_csv_has_its_columns_in_order(tmp_path: Path) -> None:
 
 
 def test_trials_csv_shows_searched_fixed_and_unknown_settings(tmp_path: Path) -> None:
-    write_csv([DONE], "valid_f1", FIXED, tmp_path / "trials.csv")
+    write_csv([DONE], "valid_f1", fixed, tmp_path / "trials.csv")
     row = dict(zip(*rows(tmp_path / "trials.csv"), strict=True))
     assert (row["theta"], row["eta"]) == ("0.25", "3")  # searched; eta's fixed value yields
     assert (row["mu"], row["alpha"], row["dropout"]) == ("1", "0.0001", "0.1")  # fixed
@@ -55,7 +59,7 @@ def test_trials_csv_shows_cost_and_outcome(tmp_path: Path) -> None:
     failed = replace(
         DONE, trial_id="b", state="failed", reports=(), reason='said "no", twice', kind="disk"
     )
-    write_csv([DONE, failed], "valid_f1", FIXED, tmp_path / "trials.csv")
+    write_csv([DONE, failed], "valid_f1", fixed, tmp_path / "trials.csv")
     outcomes = [row[-10:] for row in rows(tmp_path / "trials.csv")[1:]]
     assert outcomes == [
         ["2", "valid_f1", "0.5", "1.235", "2.469", "", "", "gpu-1", "2", "3"],
@@ -64,18 +68,18 @@ def test_trials_csv_shows_cost_and_outcome(tmp_path: Path) -> None:
 
 
 def test_a_study_without_trials_has_a_table_with_a_header_only(tmp_path: Path) -> None:
-    write_csv([], "valid_f1", FIXED, tmp_path / "trials.csv")
+    write_csv([], "valid_f1", fixed, tmp_path / "trials.csv")
     assert len(rows(tmp_path / "trials.csv")) == 1
 
 
 def test_a_table_that_could_not_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "trials.csv"
-    write_csv([DONE], "valid_f1", FIXED, file)
+    write_csv([DONE], "valid_f1", fixed, file)
     before = file.read_bytes()
     broken = replace(DONE, seconds="no number")  # type: ignore[arg-type]
 
     with pytest.raises(TypeError):
-        write_csv([DONE, broken], "valid_f1", FIXED, file)
+        write_csv([DONE, broken], "valid_f1", fixed, file)
 
     assert file.read_bytes() == before
 
@@ -84,7 +88,7 @@ def test_a_table_that_could_not_be_finished_leaves_the_old_one(tmp_path: Path) -
 def test_a_reader_never_sees_half_a_table(tmp_path: Path) -> None:
     file = tmp_path / "trials.csv"
     entries = [replace(DONE, trial_id=f"search-{n}") for n in range(200)]
-    write_csv(entries, "valid_f1", FIXED, file)
+    write_csv(entries, "valid_f1", fixed, file)
     script = (
         "import sys, json\nfrom pathlib import Path\nfile = Path(sys.argv[1])\n"
         "print('ready', flush=True)\n"
@@ -95,6 +99,6 @@ def test_a_reader_never_sees_half_a_table(tmp_path: Path) -> None:
         assert reader.stdout is not None
         reader.stdout.readline()
         while reader.poll() is None:
-            write_csv(entries, "valid_f1", FIXED, file)
+            write_csv(entries, "valid_f1", fixed, file)
         seen = json.loads(reader.stdout.read())
     assert seen == [201]
