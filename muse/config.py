@@ -152,7 +152,7 @@ class CrossConfig(Frozen):
     """Width inside a layer's feed-forward block."""
 
     dropout: DropoutRate = 0.1
-    """Dropout of attention weights and of both blocks' outputs."""
+    """Dropout of attention weights, inside the feed-forward block, and of both blocks' outputs."""
 
     mu: NonNegativeInt = 1
     """Plain layers before the first exchange."""
@@ -243,8 +243,10 @@ class LossConfig(Frozen):
 
 
 class ParityConfig(Frozen):
-    """The authors' code where it departs from their paper; all off by default.
+    """The authors' code where it departs from their paper, as far as it can be had; all off.
 
+    Not to be had: attention to padding, dropout before attention, the statistics that pictures are
+    normalised with, and batch normalisation that learns in a frozen encoder.
     summed_losses is theirs only with one worker: workers average their gradients.
     """
 

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     asked = read_asked(options)
     if options.tweets is None and asked[0].error:
         raise UserError(f"--{asked[0].error}")
-    keep_the_tweets(options)
+    keep_the_tweets(options, asked)
     import torch  # noqa: PLC0415 - here and below: seconds, and a mistake is told before them
 
     from muse.checkpoint import load  # noqa: PLC0415
@@ -127,16 +127,18 @@ def run(options: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
-def keep_the_tweets(options: argparse.Namespace) -> None:
+def keep_the_tweets(options: argparse.Namespace, asked: Sequence[Asked]) -> None:
     """Refuse to write the lines over the tweets that they are about.
 
     Raises:
-        UserError: the file is the list of tweets, or a text of their folder.
+        UserError: the file is the list of tweets, a text of their folder, or a picture of one.
     """
     tweets, file = options.tweets, options.output
-    if tweets is None or file is None or not (tweets.exists() and file.exists()):
+    if file is None or not file.exists():
         return
-    if file.samefile(tweets) or (file.suffix == ".txt" and file.parent.samefile(tweets)):
+    is_text = file.suffix.lower() == ".txt" and tweets and file.parent.samefile(tweets)
+    own = [path for path in (tweets, *(one.image for one in asked)) if path and path.exists()]
+    if is_text or any(map(file.samefile, own)):
         raise UserError(f"--output {file}: holds tweets to label; give another place.")
 
 

@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seqeval.metrics.sequence_labeling import get_entities
-
 from muse.config import MuseConfig
 
 MARKS = re.escape(
@@ -63,6 +61,9 @@ def joined_spans(words: Sequence[str]) -> list[Span]:
 
 def entities(text: str, spans: Sequence[Span], tags: Sequence[str]) -> list[Entity]:
     """The entities of a text, by the tags of its first words."""
+    # Here: it brings scikit-learn, two seconds that labelling sentiment need not wait.
+    from seqeval.metrics.sequence_labeling import get_entities  # noqa: PLC0415
+
     found = []
     for kind, first, last in get_entities(list(tags)):
         begin, end = spans[first][0], spans[last][1]

@@ -13,6 +13,7 @@ from muse.errors import UserError
 from search.experiment import build_study, read_study
 from search.importing import importing
 from search.options import build_parser, check_cluster_options, chosen_phases, overrides
+from search.problems import way_out
 from search.quiet import be_quiet
 from search.study import Study
 
@@ -31,11 +32,15 @@ class Ending:
         self.status = 143
         raise KeyboardInterrupt
 
+    def has_begun(self) -> bool:
+        """Whether there is a study to resume."""
+        return self.study is not None and (self.study / "study.yaml").exists()
+
     def told(self) -> str:
         """What the user can do now."""
         if self.study is None:
             return ""
-        if (self.study / "study.yaml").exists():
+        if self.has_begun():
             return "; the same command with --resume goes on"
         return " before the study had begun"
 
@@ -53,22 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if not (remedy := way_out(error)):
             raise
-        print(f"error: {' '.join(str(error).split())}; {remedy}, then --resume", file=sys.stderr)
+        again = ", then --resume" if ending.has_begun() else ""
+        print(f"error: {' '.join(str(error).split())}; {remedy}{again}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\ninterrupted{ending.told()}", file=sys.stderr)
         return ending.status
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def way_out(error: OSError) -> str:
-    """What helps against a failure that is no fault of this program; nothing where it may be."""
-    if "No space left" in str(error) or "quota" in str(error):
-        return "make room"
-    if isinstance(error, PermissionError):
-        return "get leave for it"
-    return "wait until the bucket answers" if "AWS Error" in str(error) else ""
 
 
 def command(options: argparse.Namespace, ending: Ending) -> int:

@@ -77,14 +77,22 @@ class Contrast:
     planned: int
     """Runs that the study wants of each."""
 
+    grain: Mapping[str, float]
+    """By how much one right answer more moves the score of a split."""
+
     @property
     def reference(self) -> Variant:
         """What the others are compared with."""
         return self.variants[0]
 
-    def scores(self, variant: Variant) -> Scores:
-        """A variant's scores on the split that is compared."""
-        return variant.test if self.split == "test" else variant.valid
+    def scores(self, variant: Variant, split: str = "") -> Scores:
+        """A variant's scores, on the split that is compared or another."""
+        return variant.test if (split or self.split) == "test" else variant.valid
+
+    def mean(self, variant: Variant, split: str = "") -> Estimate | None:
+        """Their mean with its interval."""
+        grain = self.grain.get(split or self.split, 0.0)
+        return mean_score(self.scores(variant, split), grain)
 
 
 def contrast(
@@ -116,7 +124,8 @@ def contrast(
     split = "test" if any(row.test for row in rows) else "valid"
     seeds = tuple(run.seed for run in next(iter(runs.values())))
     variants = against_first(rows, split, grain(split))
-    return Contrast(study.name, metric, split, seeds, variants, len(seeds))
+    grains = {name: grain(name) for name in ("valid", split)}
+    return Contrast(study.name, metric, split, seeds, variants, len(seeds), grains)
 
 
 def on_test(entries: Sequence[Entry], figure: str) -> Scores:
@@ -164,19 +173,18 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(float(np.var(values, ddof=1)), len(values) - 1)
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and interval of some values; one alone has no interval."""
+def mean_score(scores: Mapping[int, float], grain: float = 0.0) -> Estimate | None:
+    """Mean and interval of scores, which lie between 0 and 1; None where there is none.
+
+    One score alone has no interval; equal ones are known to one right answer, no better.
+    """
+    values = list(scores.values())
+    if not values:
+        return None
     mean = float(np.mean(values))
     if len(values) < 2:
         return Estimate(mean)
-    return Estimate(mean, *spread(values).interval(mean, 1 / len(values)))
-
-
-def mean_score(scores: Mapping[int, float]) -> Estimate | None:
-    """Mean and interval of scores, which lie between 0 and 1; None where there is none."""
-    if not scores:
-        return None
-    found = estimate(list(scores.values()))
-    if found.low is None or found.high is None:
-        return found
-    return Estimate(found.mean, max(0.0, found.low), min(1.0, found.high))
+    noise = spread(values)
+    noise = replace(noise, variance=max(noise.variance, hidden_by(grain)))
+    low, high = noise.interval(mean, 1 / len(values))
+    return Estimate(mean, max(0.0, low), min(1.0, high))

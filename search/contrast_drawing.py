@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from search.colours import BLUE, GREY, ORANGE, RED
-from search.contrast import Contrast, Estimate, Variant, mean_score
+from search.contrast import Contrast, Estimate, Variant
 from search.drawing import legend
 from search.terms import SPLITS, metric_name
 
@@ -36,8 +36,7 @@ def draw_contrast(found: Contrast, baseline: float | None = None) -> Figure:
 def draw_scores(axes: Axes, row: int, variant: Variant, found: Contrast) -> None:
     """Every run as a dot, means with their intervals; validation below test."""
     for split, colour, shift in (("valid", GREY, 0.16), ("test", BLUE, -0.08)):
-        scores = variant.test if split == "test" else variant.valid
-        estimate = mean_score(scores)
+        scores, estimate = found.scores(variant, split), found.mean(variant, split)
         if estimate is None:
             continue
         height = row + (shift if found.reference.test else 0.0)

@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from muse.durable import put_text
-from search.contrast import Contrast, Estimate, Variant, mean_score
+from search.contrast import Contrast, Estimate, Variant
 from search.contrast_drawing import draw_contrast
 from search.costs import PhaseCost
 from search.report import environment, picture
@@ -95,8 +95,8 @@ def summary_of(found: Contrast) -> Callable[[Variant], list[object]]:
             variant.name,
             len(found.scores(variant)),
             variant.failed,
-            *cells(mean_score(variant.test)),
-            *cells(mean_score(variant.valid)),
+            *cells(found.mean(variant, "test")),
+            *cells(found.mean(variant, "valid")),
             *cells(variant.difference),
             variant.p,
             variant.p_holm,
@@ -130,8 +130,8 @@ def table(found: Contrast) -> Rows:
                 variant.name + (" (reference)" if variant is found.reference else ""),
                 str(len(found.scores(variant))),
                 str(variant.failed),
-                *shown(mean_score(variant.test)),
-                *shown(mean_score(variant.valid)),
+                *shown(found.mean(variant, "test")),
+                *shown(found.mean(variant, "valid")),
                 *shown(variant.difference, sign=True),
                 chance(variant.p_holm),
                 settings(variant.settings),
@@ -149,7 +149,7 @@ def shown(estimate: Estimate | None, sign: bool = False) -> list[str]:
 
 def headline(found: Contrast) -> list[str]:
     """What the comparison says, in a few sentences."""
-    own = mean_score(found.scores(found.reference))
+    own = found.mean(found.reference)
     what = f"{SPLITS[found.split]} {metric_name(found.metric)}"
     if own is None:
         return [f"{found.reference.name} has no score yet, so nothing is compared."]

@@ -47,7 +47,8 @@ def build_study(raw: dict[str, Any], overrides: dict[str, Any], where: str) -> S
         raise UserError(one_line(error, Study, where, overrides)) from error
     except UserError as error:  # begins with its field
         typed = str(error).partition(":")[0] in overrides
-        raise UserError(f"{'the command line' if typed else where}, {error}") from error
+        both = f"the command line with {where}" if overrides else where
+        raise UserError(f"{'the command line' if typed else both}, {error}") from error
 
 
 def mapping(raw: dict[str, Any], field: str) -> dict[str, Any]:

@@ -111,9 +111,14 @@ class Curve:
     """Says that the best value sits at the range's edge, and which wider range to try."""
 
     @property
+    def means(self) -> dict[Value, float]:
+        """The mean of each value that has one, as they may be compared: see `fair_means`."""
+        return fair_means(self.levels, self.incumbent)
+
+    @property
     def best(self) -> Level | None:
         """The value with the highest mean; of several the incumbent's."""
-        means = fair_means(self.levels, self.incumbent)
+        means = self.means
         scored = [(means[v.value], v.value == self.incumbent, v) for v in self.levels if v.scores]
         return max(scored, key=itemgetter(0, 1))[2] if scored else None
 

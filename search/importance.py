@@ -61,7 +61,7 @@ def both(
     study: Study, entries: Sequence[Entry], seed: int
 ) -> tuple[dict[str, Importance], dict[str, Importance]]:
     """Shares by PED-ANOVA and by fANOVA, by dotted name; see `importances`."""
-    count = len(comparable(entries))
+    count = len(comparable(study, entries))
     return (
         importances(study, entries, ped_anova(count), RESAMPLES, seed),
         importances(study, entries, fanova(seed), RESAMPLES, seed),
@@ -89,7 +89,7 @@ def importances(
         setting had one value in all of them, or where all scores are equal.
     """
     domains = {name: domain(within(study.space, name, study.fixed)) for name in study.space}
-    trials = [as_trial(study, domains, e) for e in comparable(entries) if study.holds(e.point)]
+    trials = [as_trial(study, domains, e) for e in comparable(study, entries)]
     share = shares(trials, list(domains), evaluator) if enough(trials, domains) else {}
     if not share:
         return {}
@@ -99,13 +99,16 @@ def importances(
     return {name: interval(share[name], [found[name] for found in told]) for name in domains}
 
 
-def comparable(entries: Sequence[Entry]) -> list[Entry]:
-    """The search's trials that had the full budget: the score of a stopped one is no final one."""
+def comparable(study: Study, entries: Sequence[Entry]) -> list[Entry]:
+    """The search's trials that had the full budget: the score of a stopped one is no final one.
+
+    Those in the ranges as they are now.
+    """
     return [
         e
         for e in entries
         if e.phase == "search" and e.state == "completed"
-        if e.value is not None and math.isfinite(e.value)
+        if e.value is not None and math.isfinite(e.value) and study.holds(e.point)
     ]
 
 

@@ -19,6 +19,7 @@ from search.kept import Kept
 from search.ledger import Ledger
 from search.mirror import Mirror
 from search.plan import COMPARE
+from search.problems import way_out
 from search.scheduler import rungs
 from search.searcher import Begin, Proposal, Unsaved
 from search.space import Point
@@ -70,9 +71,11 @@ def guarded(call: Callable[..., None]) -> Callable[..., None]:
         except UserError as error:
             self.broken = str(error)
         except OSError as error:
-            place = error.filename or self.folder
+            # What PyArrow raises of a bucket has neither a file nor a short reason.
+            place = error.filename or (self.abroad.url if self.abroad else self.folder)
             reason = error.strerror or " ".join(str(error).split())
-            self.broken = f"{place}: cannot be written ({reason}); make room, then --resume."
+            remedy = way_out(error) or "see to that"
+            self.broken = f"{place}: cannot be written ({reason}); {remedy}, then --resume."
 
     return careful
 

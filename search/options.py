@@ -28,8 +28,17 @@ def build_parser() -> argparse.ArgumentParser:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="any field, repeatable")
     add("--address", help="a Ray cluster, e.g. auto on its head node (this machine)")
     add("--resume", action="store_true", help="go on with an interrupted study of this name")
-    add("--phases", metavar="A,B", help="some of search,confirm,sensitivity,final,report (all)")
-    add("--max-hours", type=float, metavar="H", help="bound of the curves: fewer seeds, points")
+    add(
+        "--phases",
+        metavar="A,B",
+        help="some of search,confirm,sensitivity,final,report, or of compare,report (all)",
+    )
+    add(
+        "--max-hours",
+        type=float,
+        metavar="H",
+        help="bound of the curves: no pairs, then fewer seeds, points",
+    )
     add("--allow-changed", action="store_true", help="resume although code, data or study changed")
     add(
         "--warm-start",

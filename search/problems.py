@@ -1,6 +1,6 @@
 """A mistake found by pydantic, as one line with a place and a remedy."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -41,7 +41,7 @@ def holder(
 
 
 def one_line(
-    error: ValidationError, model: type[BaseModel], where: str, typed: Container[str] = ()
+    error: ValidationError, model: type[BaseModel], where: str, typed: Collection[str] = ()
 ) -> str:
     """The first mistake of a validation: where it is, what was given, what would be right.
 
@@ -61,6 +61,8 @@ def one_line(
     _, keys = holder(model, (*first["loc"], ""))
     if ".".join(keys) in typed:
         where = "the command line"
+    elif first["type"] == "value_error" and any(beside(name, keys) for name in typed):
+        where = f"the command line with {where}"
     if first["type"] == "value_error":
         return at(where, keys, str(first["ctx"]["error"]))
     if first["type"] == "missing":
@@ -68,7 +70,21 @@ def one_line(
     return at(where, keys, f"{first['msg']}, given {first['input']!r}")
 
 
+def beside(name: str, keys: list[str]) -> bool:
+    """Whether a field lies in the section of which a mistake between fields is."""
+    return name.startswith(".".join([*keys, ""])) if keys else True
+
+
 def at(where: str, keys: list[str], what: str) -> str:
     """What is wrong behind the place where it is."""
     place = ", ".join(part for part in (where, ".".join(keys)) if part)
     return f"{place}: {what}" if place else what
+
+
+def way_out(error: OSError) -> str:
+    """What helps against a failure that is no fault of this program; nothing where it may be."""
+    if "No space left" in str(error) or "quota" in str(error):
+        return "make room"
+    if isinstance(error, PermissionError):
+        return "get leave for it"
+    return "wait until the bucket answers" if "AWS Error" in str(error) else ""

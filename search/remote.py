@@ -40,7 +40,8 @@ def command(options: argparse.Namespace, experiment: Path, given: dict[str, Any]
     try:
         return talk(options, experiment, given)
     except ConnectionError as error:
-        raise UserError(f"{error}; once it is back, --attach.") from error
+        again = "ask again" if options.cost else "--attach"
+        raise UserError(f"{error}; once it is back, {again}.") from error
 
 
 def talk(options: argparse.Namespace, experiment: Path, given: dict[str, Any]) -> int:
@@ -83,7 +84,8 @@ def search_words(options: argparse.Namespace, file: LauncherFile, study: Study) 
         UserError: a path that the cluster does not get, or a trial for which it has no room.
     """
     words = ["--address", "auto", "--yes", *file.places(options, study)]
-    for field, value in file.room(study).items():
+    stored = options.resume and options.experiment is None  # the study there has its own
+    for field, value in {} if stored else file.room(study).items():
         words += ["--set", f"{field}={value}"]
     for name in FORWARDED:
         value, option = getattr(options, name), f"--{name.replace('_', '-')}"

@@ -47,7 +47,8 @@ class Curves(Frozen):
     """Best configurations of the search that are trained again to choose the incumbent."""
 
     points: NonNegativeInt = 5
-    """Values of each setting over its range, but all of mu's and eta's; 0 draws no curves."""
+    """Values of each setting over its range; 0 draws no curves. From 3 on whole numbers and choices
+    are all tried where they are 11 at most, as mu's and eta's."""
 
     seeds: PositiveInt = Field(default=3, le=MOST_SEEDS)
     """Runs at each value, and of each candidate."""
@@ -56,7 +57,7 @@ class Curves(Frozen):
     """Pairs of settings, the strongest first, that are varied together."""
 
     max_hours: PositiveFloat | None = None
-    """Most hours that the curves may take; seeds and points shrink to fit."""
+    """Most hours that the curves may take; pairs, seeds and points shrink to fit, in this order."""
 
 
 class Resources(Frozen):
@@ -68,7 +69,8 @@ class Resources(Frozen):
     cpus_per_worker: PositiveFloat = 1
     gpus_per_worker: NonNegativeFloat | None = None
     """None: one where the cluster has GPUs, else none; once a trial has shown how much memory it
-    needs, as many trials share a GPU as that leaves room for (not those of several workers)."""
+    needs, as many trials share a GPU as that leaves room for, eight at most (not those of several
+    workers)."""
 
     concurrent: PositiveInt | None = None
     """Trials at once; None: as many as fit now. Set it where a cluster grows on demand."""

@@ -95,7 +95,10 @@ class Study(Frozen):
             check_point(self, point)
         if self.compare is not None:
             if self.space or self.first_points:
-                raise ValueError("compare: nothing is searched; leave out space and first_points")
+                raise ValueError(
+                    "compare: a comparison searches nothing; leave out space and first_points, or "
+                    "compare"
+                )
             check_variants(self.compare, settings(), OWN, self.config)
         return self
 

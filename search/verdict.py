@@ -130,13 +130,14 @@ def excluded_above(levels: Sequence[Level]) -> float | None:
 def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tuple[Value, ...]:
     """Neighbouring values around the incumbent's that are worse by the noise floor at most."""
     values = [level.value for level in levels]
-    centre = levels[values.index(incumbent)].mean if incumbent in values else None
+    means = fair_means(levels, incumbent)
+    centre = means.get(incumbent)
     if noise is None or centre is None:
         return ()
 
     def good(level: Level) -> bool:
         worse = level.survives and (level.difference or 0.0) < 0
-        near = level.mean is not None and level.mean >= centre - noise
+        near = level.value in means and means[level.value] >= centre - noise
         return near and not level.failed and not worse
 
     if isinstance(incumbent, str):  # texts have no neighbours
@@ -167,9 +168,8 @@ def alarm(curve: Curve, point: Point, study: Study, noise: float) -> str:
     if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or curve.best is None:
         return ""
     best, edges = curve.best.value, (knob.low, knob.high)
-    means = fair_means(curve.levels, curve.incumbent)
-    top = means[best]
-    if any(mean >= top - noise and value not in edges for value, mean in means.items()):
+    top = curve.means[best]
+    if any(mean >= top - noise and value not in edges for value, mean in curve.means.items()):
         return ""
     for share in (1.0, 0.5, 0.25, 0.125):
         low, high = wider(knob, best == knob.high, share)

@@ -1,10 +1,9 @@
 """What a curve and its verdict mean in plain words: the same in every place."""
 
 from collections.abc import Sequence
-from operator import itemgetter
 
-from search.findings import Curve, Findings, Interaction, Level, Verdict
-from search.space import Choice
+from search.findings import Curve, Findings, Interaction, Verdict
+from search.space import Choice, Value
 from search.terms import listed, metric_name, score, title
 from search.verdict import MOST, are_alike, is_known, trains_nothing
 from search.view import number
@@ -42,12 +41,6 @@ def safe_range(curve: Curve) -> str:
     return f"{number(curve.safe[0])} to {number(curve.safe[-1])}"
 
 
-def worst_level(curve: Curve) -> Level | None:
-    """The value with the lowest mean."""
-    scored = [(v.mean, v) for v in curve.levels if v.mean is not None]
-    return min(scored, key=itemgetter(0))[1] if scored else None
-
-
 def few_seeds(findings: Findings) -> bool:
     """Whether there is nothing to draw an interval from."""
     return all(level.low is None for curve in findings.curves for level in curve.levels)
@@ -55,17 +48,17 @@ def few_seeds(findings: Findings) -> bool:
 
 def reading(curve: Curve, findings: Findings) -> str:
     """One curve's verdict as a sentence or two."""
-    best, worst = curve.best, worst_level(curve)
-    if best is None or worst is None:
+    if curve.best is None:
         return f"Not judged: {NO_SCORE}."
+    best, worst = curve.best.value, min(curve.means, key=curve.means.__getitem__)
+    high, low = score(curve.means[best]), score(curve.means[worst])
     told = {
-        "cliff": f"Cliff: {fall(curve, worst)}; best is {number(best.value)} with "
-        f"{score(best.mean)}, and no learning at all gives {score(findings.baseline)}.",
+        "cliff": f"Cliff: {fall(curve, worst)}; best is {number(best)} with {high}, and no "
+        f"learning at all gives {score(findings.baseline)}.",
         "sensitive": f"Sensitive: {surviving(curve)} from the incumbent beyond chance; the means "
-        f"reach from {score(worst.mean)} at {number(worst.value)} to {score(best.mean)} at "
-        f"{number(best.value)}.",
+        f"reach from {low} at {number(worst)} to {high} at {number(best)}.",
         "flat": "Flat: no value differs from the incumbent beyond chance. " + unseen(curve),
-        "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(best, worst),
+        "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(curve),
     }[curve.verdict]
     safe = [f"Safe (within the noise floor): {safe_range(curve)}."] if curve.safe else []
     if safe and curve.verdict == "flat":
@@ -73,19 +66,18 @@ def reading(curve: Curve, findings: Findings) -> str:
     return " ".join([told, *failures(curve), *safe])
 
 
-def reach(best: Level, worst: Level) -> str:
+def reach(curve: Curve) -> str:
     """A sentence on the means, where they differ."""
-    if best.mean == worst.mean:
-        return ""
-    return f" The means reach from {score(worst.mean)} to {score(best.mean)}."
+    low, high = min(curve.means.values()), max(curve.means.values())
+    return "" if low == high else f" The means reach from {score(low)} to {score(high)}."
 
 
-def fall(curve: Curve, worst: Level) -> str:
+def fall(curve: Curve, worst: Value) -> str:
     """Where a cliff is: where nothing survived, else the lowest mean."""
     dead = [number(v.value) for v in curve.levels if trains_nothing(v)]
     if dead:
         return f"every run at {listed(dead)} failed or diverged"
-    return f"at {number(worst.value)} the score falls to {score(worst.mean)}"
+    return f"at {number(worst)} the score falls to {score(curve.means[worst])}"
 
 
 def unjudged(curve: Curve, findings: Findings) -> str:

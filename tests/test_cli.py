@@ -12,7 +12,7 @@ import pytest
 import yaml
 from sample_entries import BEST, POINT, SPACE, sample_study
 
-from search.cli import asked_for, main
+from search.cli import Ending, asked_for, main
 from search.options import build_parser, chosen_phases, overrides
 from search.plan import sweep
 
@@ -138,16 +138,24 @@ def test_a_value_is_read_as_yaml() -> None:
     ],
 )
 def test_a_disk_that_is_full_or_forbidden_is_one_line(
-    error: OSError, help_: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    error: OSError,
+    help_: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(*_: object) -> int:
+    def full(_: object, ending: Ending) -> int:
+        ending.study = tmp_path
         raise error
 
     monkeypatch.setattr("search.cli.command", full)
     assert main([]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert f"{help_}, then --resume" in said
+    assert said.endswith(f"{help_}\n")  # there is nothing yet to be resumed
+    (tmp_path / "study.yaml").touch()
+    assert main([]) == 2
+    assert capsys.readouterr().err.endswith(f"{help_}, then --resume\n")
 
 
 def test_a_bucket_that_is_away_between_two_phases_is_one_line(
@@ -161,7 +169,7 @@ def test_a_bucket_that_is_away_between_two_phases_is_one_line(
     assert main([]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.endswith("wait until the bucket answers, then --resume\n")
+    assert said.endswith("; wait until the bucket answers\n")
 
 
 def test_another_failure_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from search.cluster_check import __main__ as command
 from search.cluster_check import aws, launcher
-from search.cluster_check.cluster_file import MARK, asked_ray, is_release_of, read
+from search.cluster_check.cluster_file import MARK, asked_ray, is_allowed, read
 
 ROOT = Path(__file__).parents[1]
 AWS, LOCAL, RAYJOB = "cluster.yaml", "clusters/local.yaml", "clusters/kuberay.yaml"
@@ -252,9 +253,16 @@ def test_a_problem_is_exit_status_1_and_nothing_waits_for_torch() -> None:
     assert all(line.startswith(f"{LOCAL}, ") for line in run.stdout.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("given", "allowed"), [("2.60.0", True), ("2.61.1", True), ("2.6.0", False), ("latest", False)]
+)
+def test_a_newer_ray_is_allowed_as_it_is_here(given: str, allowed: bool) -> None:
+    assert is_allowed(given, Version("2.60")) == allowed
+
+
 def test_the_image_for_kubernetes_has_the_ray_that_the_project_asks_for() -> None:
     image = re.search(
         r"^FROM rayproject/ray:([\d.]+)-", (ROOT / "clusters/Dockerfile").read_text(), re.M
     )
     assert image is not None
-    assert is_release_of(image[1], asked_ray())
+    assert is_allowed(image[1], asked_ray())

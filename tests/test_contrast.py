@@ -79,6 +79,18 @@ def test_a_mean_has_students_interval_of_its_own_runs() -> None:
     assert (told.low, told.high) == pytest.approx(tuple(expected))
 
 
+def test_equal_scores_are_known_to_one_right_answer() -> None:
+    even: dict[str, list[float | None]] = {name: [0.5] * 3 for name in SCORES}
+    study = study_of()
+    told = contrast(study, entries_of(study, even), lambda _: 0.01)
+    half = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(12 * 3)
+    for split in ("test", "valid"):
+        mean = told.mean(told.reference, split)
+        assert mean is not None
+        assert mean.low is not None
+        assert mean.mean - mean.low == pytest.approx(half)
+
+
 def test_a_mean_stays_where_scores_can_be() -> None:
     told = mean_score({1: 1.0, 2: 0.9})
     assert told is not None

@@ -111,6 +111,7 @@ def test_trials_outside_a_space_that_was_narrowed_do_not_count(point: dict[str, 
     outside = [entry(n, 9.0, point=point) for n in range(100, 105)]
     without = importances(study(), entries(12), ped_anova(12), 2, 0)
     assert importances(study(), [*outside, *entries(12)], ped_anova(12), 2, 0) == without
+    assert both(study(), [*outside, *entries(12)], 0) == both(study(), entries(12), 0)
 
 
 @pytest.mark.parametrize(

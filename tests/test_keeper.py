@@ -251,11 +251,11 @@ def test_a_bucket_that_is_away_when_a_trial_is_asked_ends_the_search(
     tune: Tune, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
-        raise OSError("When getting information: no answer")
+        raise OSError("When getting information: AWS Error: no answer")
 
     monkeypatch.setattr(tune.keeper, "send", away)
     tune.start("a")
-    assert "no answer" in tune.keeper.broken
+    assert "no answer); wait until the bucket answers, then --resume" in tune.keeper.broken
     assert tune.keeper.given_up
 
 

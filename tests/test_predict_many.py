@@ -145,17 +145,22 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
 
 
 def test_the_lines_never_take_the_place_of_the_tweets(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "tweets").mkdir()
     text, lines = tmp_path / "tweets" / "a.txt", tmp_path / "tweets.jsonl"
     text.write_text("here")
-    lines.write_text('{"text": "here"}')
-    for tweets, file in ((text.parent, text), (lines, lines)):
-        before = file.read_text()
+    (loud := text.with_name("b.TXT")).write_text("there")
+    picture = picture.rename(text.with_suffix(".png"))
+    lines.write_text('{"text": "here", "image": "tweets/a.png"}')
+    for tweets, file in (
+        *((text.parent, file) for file in (text, loud, picture)),
+        *((lines, file) for file in (lines, picture)),
+    ):
+        before = file.read_bytes()
         assert main([str(folder), str(tweets), "--output", str(file)]) == 2
         assert f"--output {file}: holds tweets to label" in capsys.readouterr().err
-        assert file.read_text() == before
+        assert file.read_bytes() == before
     found = text.with_name("found.jsonl")
     for _ in range(2):  # lines of before are no tweets
         assert main([str(folder), str(text.parent), "--output", str(found)]) == 0

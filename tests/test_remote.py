@@ -121,6 +121,10 @@ def test_the_head_gets_what_was_asked_and_what_follows_from_the_file(
     assert "resources.gpus_per_worker=1.0" in given.set
     assert given.data == "~/data"
     assert str(given.experiment) == "~/muse-search/experiments/twitter2015.yaml"
+    options.experiment = None  # the study that stands there has resources of its own
+    assert build_parser().parse_args(remote.search_words(options, shipped(), study)).set == [
+        "resources.concurrent=2"
+    ]
 
 
 @pytest.fixture

@@ -263,7 +263,7 @@ def test_a_searched_setting_that_is_set_is_searched_no_more(
         ({"name.x": 1}, "name: give names and values below it, not 'mine'"),
         (
             {"cross.mu": 4},
-            "mine.yaml, cross: mu=4, eta=4, layers=4: "
+            "the command line with mine.yaml, cross: mu=4, eta=4, layers=4: "
             "layers mu+1..eta exchange, so mu < eta <= layers; raise cross.layers, or lower eta, "
             "in a study also in its space.",
         ),

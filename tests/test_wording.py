@@ -5,11 +5,33 @@ from dataclasses import replace
 import pytest
 from sample_findings import choice_curve, curve_of, failed_curve, findings, interaction, one_seed
 
-from search.findings import Interaction
+from search.findings import Interaction, Run
+from search.inference import levels
 from search.terms import between, chance, listed, metric_name, score, title
+from search.verdict import effect, safe
 from search.wording import best_line, headline, interplay, reading, safe_range
 
 FINDINGS = findings()
+
+
+def test_what_is_said_of_a_curve_with_failed_runs_is_what_it_is_ranked_by() -> None:
+    scores = {0: (0.9, 0.5), 1: (None, 0.52), 2: (0.88, 0.48)}
+    runs = [
+        Run(value, seed, score, 5, f"{value}-{seed}", "sensitivity")
+        for value, both in scores.items()
+        for seed, score in enumerate(both)
+    ]
+    told = levels(runs, [0, 1, 2], 0)
+    curve = replace(
+        curve_of("cross.mu", "sensitive"),
+        incumbent=0,
+        levels=told,
+        effect=effect(told, 0),
+        safe=safe(told, 0, 0.03),
+    )
+    assert curve.effect == pytest.approx(0.04)  # 0.72 by the seed that did not fail, and 0.68
+    assert "reach from 0.6800 at 2 to 0.7200 at 1" in reading(curve, FINDINGS)
+    assert curve.safe == (0,)  # 0.7 and 0.68 are near, but a run failed in between
 
 
 def test_settings_are_named_as_in_the_paper() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from packaging.requirements import Requirement
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from muse.errors import UserError
 
@@ -67,7 +67,9 @@ def asked_ray() -> Version:
     return min(Version(bound.version) for bound in ray.specifier)
 
 
-def is_release_of(given: str, asked: Version) -> bool:
-    """Whether a version is the one asked for, whatever its last number: 2.60.1 for 2.60."""
-    numbers = given.split(".")
-    return numbers[: len(asked.release)] == [str(number) for number in asked.release]
+def is_allowed(given: str, asked: Version) -> bool:
+    """Whether a version is the one asked for or a newer one."""
+    try:
+        return Version(given) >= asked
+    except InvalidVersion:
+        return False

@@ -16,7 +16,7 @@ from packaging.version import Version
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from search.cluster_check import aws
-from search.cluster_check.cluster_file import is_release_of
+from search.cluster_check.cluster_file import is_allowed
 from search.problems import at, did_you_mean
 
 Cluster = dict[str, Any]
@@ -146,8 +146,8 @@ def version_problems(cluster: Cluster, asked: Version) -> Iterator[str]:
             given = one["version"]
             if given is None:
                 yield f"{place}: '{one[0]}' is any Ray; pin it, as in {one[0]}=={asked}.0"
-            elif not is_release_of(given, asked):
-                yield f"{place}: Ray {given}, but pyproject.toml asks for {asked}"
+            elif not is_allowed(given, asked):
+                yield f"{place}: Ray {given}, but pyproject.toml asks for {asked} or newer"
 
 
 def head_problems(cluster: Cluster) -> Iterator[str]:

@@ -11,7 +11,7 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from pydantic.alias_generators import to_camel
 
-from search.cluster_check.cluster_file import is_release_of
+from search.cluster_check.cluster_file import is_allowed
 from search.problems import at, did_you_mean, models_in
 
 
@@ -164,8 +164,9 @@ def problems(content: dict[str, Any], asked: Version) -> Iterator[str]:
         yield from schema_problems(error)
         return
     place = "spec.rayClusterSpec"
-    if not is_release_of(cluster.ray_version, asked):
-        yield f"{place}.rayVersion: {cluster.ray_version}, but pyproject.toml asks for {asked}"
+    if not is_allowed(cluster.ray_version, asked):
+        given = cluster.ray_version
+        yield f"{place}.rayVersion: {given}, but pyproject.toml asks for {asked} or newer"
     if cluster.auth_options.mode != "token":
         yield f"{place}.authOptions: anybody in reach may run code; give {{mode: token}}"
     if not cluster.enable_in_tree_autoscaling:
