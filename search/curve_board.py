@@ -16,7 +16,7 @@ from search.wording import headline, reading
 
 BAND = (
     "The chart's band is the 95 % interval of the difference to the incumbent, laid on its mean; "
-    "the incumbent's own has no width."
+    "the incumbent's own has no width, nor has one that is not known."
 )
 """What a margin chart shows, which has no room for words."""
 
@@ -74,8 +74,9 @@ def show(writer: SummaryWriter, curve: Curve, findings: Findings) -> None:
     for place, level in enumerate(curve.levels):
         if level.mean is None:
             continue
-        ends = curve.beside(level) or (level.mean, level.mean)
-        for name, height in zip(margin(curve), (level.mean, *ends), strict=True):
+        mean = curve.means[level.value]
+        ends = curve.beside(level) or (mean, mean)
+        for name, height in zip(margin(curve), (mean, *ends), strict=True):
             writer.add_scalar(name, height, step(curve, place))
     key = short(curve.name)
     writer.add_figure(f"curves/{key}", draw_curve(curve, findings), close=False)

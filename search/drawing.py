@@ -21,7 +21,7 @@ from search.scales import heights, is_log, place, scale
 from search.space import Choice
 from search.terms import meaning, metric_name, title
 from search.verdict import are_alike
-from search.wording import NO_SCORE, ONE_SEED, few_seeds
+from search.wording import NO_INTERVAL, NO_SCORE, few_seeds
 
 LINE = 95
 """Letters that fit above a picture."""
@@ -81,7 +81,7 @@ def doubt(curve: Curve, findings: Findings) -> str:
     if curve.inert:
         return "no value changes anything beside the incumbent's other settings"
     if few_seeds(findings):
-        return f"means span {curve.effect:.2g}; {ONE_SEED}"
+        return f"means span {curve.effect:.2g}; {NO_INTERVAL}"
     if are_alike(curve.levels):
         return "every run has the same score: no value can be told from another"
     told = {
@@ -144,8 +144,7 @@ def landmarks(axes: Axes, curve: Curve, findings: Findings, span: tuple[float, f
 
 def scores(axes: Axes, curve: Curve, findings: Findings) -> None:
     """Every run as a dot, those of one seed joined, and the means as a line."""
-    known = [level for level in curve.levels if level.mean is not None]
-    if not known:
+    if not curve.means:
         axes.text(0.5, 0.35, NO_SCORE, transform=axes.transAxes, ha="center", color=GREY)
         return
     line = "" if isinstance(curve.knob, Choice) else "-"
@@ -155,11 +154,11 @@ def scores(axes: Axes, curve: Curve, findings: Findings) -> None:
         found = {run.value: run.metric for run in curve.runs if run.seed == seed}
         scored = [gap(found.get(level.value)) for level in curve.levels]
         axes.plot(places, scored, f"o{line}", label="runs of one seed", zorder=3, **dots)
-    means = [gap(level.mean) for level in curve.levels]
+    means = [gap(curve.means.get(level.value)) for level in curve.levels]
     mark: dict[str, Any] = {"marker": "o", "ms": 5, "color": BLUE, "zorder": 4}
     axes.plot(places, means, linestyle=line, label="mean", **mark)
     if few_seeds(findings):
-        axes.plot([], [], " ", label=ONE_SEED)
+        axes.plot([], [], " ", label=NO_INTERVAL)
 
 
 def gap(score: float | None) -> float:
@@ -173,11 +172,13 @@ BARS: dict[str, Any] = {"color": BLUE, "clip_on": False, "solid_capstyle": "butt
 def intervals(axes: Axes, curve: Curve, span: tuple[float, float]) -> None:
     """At each value how it differs from the incumbent, in bold, and how far its mean can be told.
 
-    With few seeds the second says little, for it covers what a seed does to all values alike.
+    With few seeds the second says little, for it covers what a seed does to all values alike. A
+    mean that is not of the same seeds as the others is not drawn, nor is its interval.
     """
     for level in curve.levels:
         where = place(curve.knob, level.value)
-        if level.low is not None and level.high is not None:
+        plain = level.mean is not None and level.mean == curve.means[level.value]
+        if plain and level.low is not None and level.high is not None:
             pale: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.35, "label": "95 % interval: mean"}
             interval(axes, where, (level.low, level.high), span, **BARS, **pale)
         if (ends := curve.beside(level)) is not None:

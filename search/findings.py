@@ -59,6 +59,20 @@ class Level:
     survives: bool = False
     """Whether the difference survives Holm's correction over all values of all settings."""
 
+    falls: bool = False
+    """Whether a cliff lies here."""
+
+    seeds: tuple[int, ...] = ()
+    """Of the scores."""
+
+    pairs: tuple[float, ...] = ()
+    """Score minus the incumbent's, of each seed that has both."""
+
+    @property
+    def diverged(self) -> int:
+        """Runs that failed, and not for their machine's sake."""
+        return self.failed - self.lost
+
 
 def fair_means(levels: Sequence[Level], incumbent: Value) -> dict[Value, float]:
     """The mean of each value that has one, as they may be compared with each other.
@@ -67,7 +81,7 @@ def fair_means(levels: Sequence[Level], incumbent: Value) -> dict[Value, float]:
     the incumbent's mean and what differs with the same seeds.
     """
     own = next((level.mean for level in levels if level.value == incumbent), None)
-    whole = len({(len(level.scores), level.failed) for level in levels if level.scores}) < 2
+    whole = len({frozenset(level.seeds) for level in levels if level.scores}) < 2
     return {
         level.value: level.mean
         if whole or level.difference is None or own is None
@@ -117,10 +131,19 @@ class Curve:
 
     @property
     def best(self) -> Level | None:
-        """The value with the highest mean; of several the incumbent's."""
+        """The value with the highest mean; of several the incumbent's.
+
+        One at which most runs diverge is not it, unless it is so at all of them.
+        """
         means = self.means
-        scored = [(means[v.value], v.value == self.incumbent, v) for v in self.levels if v.scores]
+        able = [v for v in self.levels if v.diverged < len(v.scores)] or self.levels
+        scored = [(means[v.value], v.value == self.incumbent, v) for v in able if v.scores]
         return max(scored, key=itemgetter(0, 1))[2] if scored else None
+
+    @property
+    def none_worse(self) -> bool:
+        """Whether nothing that was tried is shown to be worse."""
+        return self.verdict == "flat" and not any(level.diverged for level in self.levels)
 
     @property
     def own_mean(self) -> float | None:

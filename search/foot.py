@@ -67,7 +67,7 @@ def safe_bar(axes: Axes, curve: Curve, height: float) -> None:
     Where the verdict is flat a thin line goes on over all that was tried: none is shown worse.
     """
     style: dict[str, Any] = {"color": GREEN, "transform": axes.get_xaxis_transform()}
-    if curve.verdict == "flat":
+    if curve.none_worse:
         tried = sorted(place(curve.knob, level.value) for level in curve.levels)
         axes.plot([tried[0], tried[-1]], [height, height], "-", linewidth=1, alpha=0.6, **style)
     places = [place(curve.knob, value) for value in curve.safe]

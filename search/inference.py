@@ -39,9 +39,12 @@ def levels(
     for value in values:
         here = scores_by_seed(runs, value)
         failed = [run for run in runs if run.value == value and run.metric is None]
-        alone = mean_of(here, own_spread(here, floor) or (noise and noise[0]))
+        spread = own_spread(here, floor) or (noise and noise[0])
+        alone = mean_of(here, None if is_alone(here, floor) else spread)
         paired = {} if value == incumbent else difference(here, there, noise, floor)
-        told = {**NOTHING, **alone, **paired, "lost": sum(run.lost for run in failed)}
+        pairs = tuple(here[seed] - there[seed] for seed in sorted(here.keys() & there.keys()))
+        of_seeds = {"seeds": tuple(here), "pairs": pairs, "lost": sum(run.lost for run in failed)}
+        told = {**NOTHING, **alone, **paired, **of_seeds}
         found.append(Level(value, tuple(here.values()), len(failed), **told))
     return tuple(found)
 
@@ -61,6 +64,11 @@ def own_spread(here: dict[int, float], floor: float) -> Spread | None:
     if len(scores) < 2 or has_collapsed(here) or np.mean(scores) >= floor:
         return None
     return Spread(float(np.var(scores, ddof=1)), len(scores) - 1)
+
+
+def is_alone(here: dict[int, float], floor: float) -> bool:
+    """Whether one score is all there is of a value below a floor, where no other's noise holds."""
+    return len(here) == 1 and next(iter(here.values())) < floor
 
 
 def mean_of(here: dict[int, float], spread: Spread | None) -> dict[str, float]:
@@ -90,7 +98,7 @@ def difference(
     if not shared:
         return {}
     mean = float(np.mean([here[seed] - there[seed] for seed in shared]))
-    if noise is None:
+    if noise is None or is_alone({seed: here[seed] for seed in shared}, floor):
         return {"difference": mean}
     spread, share = noise[1], 2 / len(shared)
     own = own_spread({seed: here[seed] for seed in shared}, floor)

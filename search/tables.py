@@ -79,7 +79,7 @@ def ranking(findings: Findings) -> Rows:
         best = curve.best
         row = [title(curve.name), curve.verdict, score(curve.effect), excluded(curve)]
         row += [number(curve.incumbent), number(best.value) if best else "-"]
-        row.append("all tried" if curve.verdict == "flat" else safe_range(curve))
+        row.append("all tried" if curve.none_worse else safe_range(curve))
         if shown:
             shares = (findings.ped_anova.get(curve.name), findings.fanova.get(curve.name))
             row += [share(found) for found in shares]
@@ -105,7 +105,7 @@ def values(curve: Curve) -> Rows:
             [
                 number(level.value) + (" (incumbent)" if own else ""),
                 str(len(level.scores)),
-                str(level.failed),
+                str(level.failed) + (f" ({level.lost} lost)" if level.lost else ""),
                 score(level.mean),
                 between(level.low, level.high),
                 "" if own else score(level.difference, sign=True),

@@ -13,7 +13,8 @@ MOST = 0.5
 """Share of the gain over the trivial baseline that a value must lose to be a cliff."""
 
 LEAST = 2
-"""Runs that must have failed at a value, all there are, to make a cliff: one may be chance."""
+"""Runs that must have failed at a value, all there are, or must have lost most of the gain, to make
+a cliff: one may be chance."""
 
 
 def judge(
@@ -34,47 +35,49 @@ def judge(
     floor = None if noise is None else noise.deviation
     judged = []
     for curve, levels in zip(curves, corrected, strict=True):
-        told = verdict(levels, curve.incumbent, gain, noise, chance)
+        marked = [
+            replace(v, falls=v.value != curve.incumbent and falls(v, gain, noise, chance))
+            for v in levels
+        ]
+        told = verdict(marked, curve.incumbent, gain)
         found = replace(
             curve,
-            levels=tuple(levels),
+            levels=tuple(marked),
             verdict="unjudged" if curve.inert else told,
             effect=effect(levels, curve.incumbent),
-            excluded_above=None if curve.inert else excluded_above(levels),
+            excluded_above=None if curve.inert else excluded_above(levels, curve.incumbent),
             safe=safe(levels, curve.incumbent, floor),
         )
         judged.append(replace(found, alarm=alarm(found, point, study, floor or 0.0)))
     return sorted(judged, key=lambda curve: -(curve.effect or 0.0))
 
 
-def verdict(
-    levels: Sequence[Level],
-    incumbent: Value,
-    gain: float,
-    noise: Spread | None,
-    chance: float = 1 - CONFIDENCE,
-) -> Verdict:
+def verdict(levels: Sequence[Level], incumbent: Value, gain: float) -> Verdict:
     """cliff, sensitive, flat, or unjudged where even a cliff could hide or all runs are alike.
 
     Args:
-        levels: of one setting, corrected.
+        levels: of one setting, corrected, with their falls.
         incumbent: its value at the incumbent.
         gain: the incumbent's mean score minus the trivial baseline.
-        noise: variance of a score over seeds, from other runs.
-        chance: that may be taken for each of all settings' comparisons.
     """
     centre = [level for level in levels if level.value == incumbent]
     others = [level for level in levels if level.value != incumbent]
     if not any(level.scores for level in centre):
         return "unjudged"
-    if any(falls(level, gain, noise, chance) for level in others):
+    if any(level.falls for level in others):
         return "cliff"
     if any(level.survives for level in others):
         return "sensitive"
-    bound = excluded_above(levels)
+    bound = excluded_above(levels, incumbent)
     if bound is None or not all(map(is_known, others)):
         return "unjudged"
-    return "flat" if bound <= MOST * gain else "unjudged"
+    hides_none = not any(deep_runs(level, gain) for level in others)
+    return "flat" if bound <= MOST * gain and hides_none else "unjudged"
+
+
+def deep_runs(level: Level, gain: float) -> int:
+    """Runs at a value that lost most of the gain: where some do and some do not, means hide it."""
+    return sum(-pair > MOST * gain for pair in level.pairs)
 
 
 def is_known(level: Level) -> bool:
@@ -99,16 +102,22 @@ def trains_nothing(level: Level) -> bool:
 def falls(level: Level, gain: float, noise: Spread | None, chance: float) -> bool:
     """Whether a value loses most of the gain, or trains nothing at all.
 
-    A loss is beyond chance too where it is so by the noise of other runs alone: one wild seed here
-    widens the curve's own intervals.
+    A loss of several runs is beyond chance too where it is so by the noise of other runs alone: one
+    wild seed here widens the curve's own intervals.
+
+    Args:
+        level: the value, corrected.
+        gain: the incumbent's mean score minus the trivial baseline.
+        noise: variance of a score over seeds, from other runs.
+        chance: that may be taken for each of all settings' comparisons.
     """
     if not level.scores:
         return trains_nothing(level)
     if level.difference is None or level.p is None:
         return False
     beyond_chance = level.survives
-    if noise is not None and noise.variance > 0:
-        by_noise = noise.chance(level.difference, 2 / len(level.scores))
+    if noise is not None and noise.variance > 0 and deep_runs(level, gain) >= LEAST:
+        by_noise = noise.chance(level.difference, 2 / len(level.pairs))
         beyond_chance = beyond_chance or by_noise <= chance
     return -level.difference > MOST * gain > 0 and beyond_chance
 
@@ -119,12 +128,16 @@ def effect(levels: Sequence[Level], incumbent: Value) -> float | None:
     return max(means) - min(means) if means else None
 
 
-def excluded_above(levels: Sequence[Level]) -> float | None:
-    """The end of a difference's interval that lies farthest from none; None tells nothing."""
-    if are_alike(levels):
+def excluded_above(levels: Sequence[Level], incumbent: Value) -> float | None:
+    """The end of a difference's interval that lies farthest from none.
+
+    None where some value has no interval, which then excludes nothing.
+    """
+    others = [level for level in levels if level.value != incumbent]
+    ends = [end for v in others for end in (v.difference_low, v.difference_high)]
+    if are_alike(levels) or not ends or None in ends:
         return None
-    ends = [end for v in levels for end in (v.difference_low, v.difference_high) if end is not None]
-    return max(map(abs, ends)) if ends else None
+    return max(abs(end) for end in ends if end is not None)
 
 
 def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tuple[Value, ...]:
@@ -138,10 +151,10 @@ def safe(levels: Sequence[Level], incumbent: Value, noise: float | None) -> tupl
     def good(level: Level) -> bool:
         worse = level.survives and (level.difference or 0.0) < 0
         near = level.value in means and means[level.value] >= centre - noise
-        return near and not level.failed and not worse
+        return near and not level.diverged and not worse
 
     if isinstance(incumbent, str):  # texts have no neighbours
-        return tuple(level.value for level in levels if good(level))
+        return tuple(v.value for v in levels if v.value == incumbent or good(v))
     place = values.index(incumbent)
     below = reach(levels[:place][::-1], good)
     above = reach(levels[place + 1 :], good)
@@ -162,10 +175,12 @@ def alarm(curve: Curve, point: Point, study: Study, noise: float) -> str:
     """Name an edge of the searched range at which the best value sits, and a wider range.
 
     A flat curve has its best value somewhere by chance: no alarm. None either where a value inside
-    the range does as well, but for the noise floor.
+    the range does as well, but for the noise floor, nor where runs diverge at the edge.
     """
     knob = study.space[curve.name]
     if curve.verdict in ("flat", "unjudged") or isinstance(knob, Choice) or curve.best is None:
+        return ""
+    if curve.best.diverged:
         return ""
     best, edges = curve.best.value, (knob.low, knob.high)
     top = curve.means[best]

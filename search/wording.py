@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from search.findings import Curve, Findings, Interaction, Verdict
-from search.space import Choice, Value
+from search.space import Choice
 from search.terms import listed, metric_name, score, title
-from search.verdict import MOST, are_alike, is_known, trains_nothing
+from search.verdict import MOST, are_alike, deep_runs, is_known
 from search.view import number
 
 VERDICTS: dict[Verdict, str] = {
@@ -16,7 +16,7 @@ VERDICTS: dict[Verdict, str] = {
 }
 """What each verdict says, in the order of their weight."""
 
-ONE_SEED = "one seed: no interval"
+NO_INTERVAL = "one score a value: no interval"
 NO_SCORE = "no run ended with a score"
 INERT = (
     "beside the incumbent's other settings no value changes anything, every run with a seed is the "
@@ -50,18 +50,19 @@ def reading(curve: Curve, findings: Findings) -> str:
     """One curve's verdict as a sentence or two."""
     if curve.best is None:
         return f"Not judged: {NO_SCORE}."
-    best, worst = curve.best.value, min(curve.means, key=curve.means.__getitem__)
-    high, low = score(curve.means[best]), score(curve.means[worst])
+    best, means = curve.best.value, curve.means
+    lowest, highest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     told = {
-        "cliff": f"Cliff: {fall(curve, worst)}; best is {number(best)} with {high}, and no "
+        "cliff": f"Cliff: {fall(curve)}; best is {number(best)} with {score(means[best])}, and no "
         f"learning at all gives {score(findings.baseline)}.",
         "sensitive": f"Sensitive: {surviving(curve)} from the incumbent beyond chance; the means "
-        f"reach from {low} at {number(worst)} to {high} at {number(best)}.",
+        f"reach from {score(means[lowest])} at {number(lowest)} to {score(means[highest])} at "
+        f"{number(highest)}.",
         "flat": "Flat: no value differs from the incumbent beyond chance. " + unseen(curve),
         "unjudged": f"Not judged: {unjudged(curve, findings)}." + reach(curve),
     }[curve.verdict]
     safe = [f"Safe (within the noise floor): {safe_range(curve)}."] if curve.safe else []
-    if safe and curve.verdict == "flat":
+    if safe and curve.none_worse:
         safe = [f"Within the noise floor: {safe_range(curve)}; others are not shown to be worse."]
     return " ".join([told, *failures(curve), *safe])
 
@@ -72,12 +73,15 @@ def reach(curve: Curve) -> str:
     return "" if low == high else f" The means reach from {score(low)} to {score(high)}."
 
 
-def fall(curve: Curve, worst: Value) -> str:
-    """Where a cliff is: where nothing survived, else the lowest mean."""
-    dead = [number(v.value) for v in curve.levels if trains_nothing(v)]
-    if dead:
-        return f"every run at {listed(dead)} failed or diverged"
-    return f"at {number(worst)} the score falls to {score(curve.means[worst])}"
+def fall(curve: Curve) -> str:
+    """Where a cliff is, and what is left there."""
+    fallen = [level for level in curve.levels if level.falls]
+    dead = [number(level.value) for level in fallen if not level.scores]
+    low = [f"to {score(curve.means[v.value])} at {number(v.value)}" for v in fallen if v.scores]
+    told = [f"the score falls {listed(low)}"] if low else []
+    return " and ".join(
+        [*told, *([f"every run at {listed(dead)} failed or diverged"] if dead else [])]
+    )
 
 
 def unjudged(curve: Curve, findings: Findings) -> str:
@@ -87,7 +91,7 @@ def unjudged(curve: Curve, findings: Findings) -> str:
     if not findings.seeds:
         return "the incumbent itself failed with every seed, so there is nothing to compare with"
     if few_seeds(findings):
-        return "one seed tells nothing of chance"
+        return "one score a value tells nothing of chance"
     if len(curve.levels) == 1:
         return "no other value is legal beside the incumbent's other settings"
     if are_alike(curve.levels):
@@ -107,9 +111,13 @@ def too_unsure(curve: Curve, findings: Findings) -> str:
         return f"the incumbent is no better than {trivial}, so there is no gain to lose"
     if unknown:
         return f"too few of the runs at {listed(unknown)} ended with a score"
+    half = f"half of what training gains ({MOST * gain:.2g})"
+    deep = [number(level.value) for level in others if deep_runs(level, gain)]
+    if deep:
+        return f"some runs at {listed(deep)} lost more than {half} and some did not"
     return (
-        f"{len(findings.seeds)} seeds are too few here, the intervals do not even exclude the loss "
-        f"of half of what training gains ({MOST * gain:.2g})"
+        f"{len(findings.seeds)} seeds are too few here, the intervals do not even exclude a "
+        f"difference of {half}"
     )
 
 
@@ -126,12 +134,17 @@ def unseen(curve: Curve) -> str:
 
 
 def failures(curve: Curve) -> list[str]:
-    """A sentence on runs that failed or diverged, where there are any."""
-    failed = [(number(level.value), level.failed) for level in curve.levels if level.failed]
-    if not failed:
-        return []
-    runs = sum(count for _, count in failed)
-    return [f"{runs} failed or diverged, at {listed([value for value, _ in failed])}."]
+    """Sentences on runs that failed or diverged, and on those that lost their machine."""
+    kinds = {
+        "failed or diverged": [(level.value, level.diverged) for level in curve.levels],
+        "lost their machine": [(level.value, level.lost) for level in curve.levels],
+    }
+    told = []
+    for what, counts in kinds.items():
+        places = [number(value) for value, count in counts if count]
+        if places:
+            told.append(f"{sum(count for _, count in counts)} {what}, at {listed(places)}.")
+    return told
 
 
 def headline(findings: Findings) -> list[str]:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -92,8 +93,10 @@ def build_curve(  # noqa: PLR0913, PLR0917
         scores = [r.metric for r in runs if r.value == value and r.metric is not None]
         far = bool(scores) and abs(mean(scores) - base) > 3 * NOISE and verdict != "flat"
         other = value != incumbent
-        levels.append(level(value, runs, centre if other else {}, far and other))
-    means = [found.mean for found in levels if found.mean is not None]
+        deep = not scores or mean(scores) < (base + BASELINE) / 2
+        found = level(value, runs, centre if other else {}, far and other)
+        levels.append(replace(found, falls=verdict == "cliff" and other and deep))
+    means = [one.mean for one in levels if one.mean is not None]
     own = {
         "effect": max(means) - min(means) if means else None,
         "excluded_above": 0.012 if len({r.seed for r in runs}) > 1 else None,

@@ -150,7 +150,7 @@ def test_one_seed_has_no_interval_and_says_so() -> None:
     figure = draw_curve(found.curves[0], found)
     axes = rendered(figure)
     assert not any("interval: " in label for label in lines(axes))
-    assert any("one seed: no interval" in text for text in words(axes))
+    assert any("one score a value: no interval" in text for text in words(axes))
 
 
 def test_a_log_range_has_a_log_axis_with_powers_of_ten() -> None:

@@ -253,11 +253,10 @@ def test_a_difference_to_a_value_below_the_floor_is_welchs() -> None:
     assert level.difference_high == pytest.approx(difference + half)
 
 
-def test_one_pair_below_the_floor_keeps_the_seeds_part() -> None:
-    noise = noise_above_the_floor()[0]
-    half = stats.t.ppf(0.975, noise.freedom) * np.sqrt(2 * noise.variance)
+def test_one_score_below_the_floor_has_no_interval_for_no_others_noise_holds_there() -> None:
     level = below_the_floor(0.2, None, None)
-    assert level.difference_high == pytest.approx(0.2 - 0.61 + half)
+    assert level.difference == pytest.approx(0.2 - 0.61)
+    assert (level.low, level.difference_low, level.p) == (None, None, None)
 
 
 def test_the_mean_of_a_value_that_collapsed_is_not_certain() -> None:

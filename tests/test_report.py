@@ -147,5 +147,5 @@ def test_a_study_of_one_seed_has_a_report(tmp_path: Path) -> None:
     found = one_seed()
     write_report(findings(**{**vars(found), "curves": found.curves[:1]}), tmp_path, {})
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "one seed tells nothing of chance" in text
+    assert "one score a value tells nothing of chance" in text
     assert "## Costs" not in text

@@ -1,5 +1,6 @@
 """What a reader is told of a setting: verdict, safe range, alarm, rank."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from search.findings import Curve, Level, fair_means
 from search.space import Point, Value
 from search.spread import Spread
 from search.study import Study
-from search.verdict import effect, excluded_above, judge, safe, verdict
+from search.verdict import effect, excluded_above, falls, judge, safe, verdict
 
 GAIN, FLOOR = 0.6, 0.02
 NOISE = Spread(FLOOR**2, 6)
@@ -28,7 +29,23 @@ def level(
         "difference_low": None if half is None else difference - half,
         "difference_high": None if half is None else difference + half,
     }
-    return Level(value, scores, mean=mean, difference=difference, **{**ends, **known})
+    pairs = () if difference is None else (difference,) * 3
+    own = {"seeds": (0, 1, 2)[: len(scores)], "pairs": pairs}
+    return Level(value, scores, mean=mean, difference=difference, **{**ends, **own, **known})
+
+
+def told(
+    levels: Sequence[Level],
+    incumbent: Value,
+    gain: float,
+    noise: Spread | None,
+    chance: float = 0.05,
+) -> str:
+    """The verdict on levels of which nobody has said yet where a cliff lies."""
+    marked = [
+        replace(v, falls=v.value != incumbent and falls(v, gain, noise, chance)) for v in levels
+    ]
+    return verdict(marked, incumbent, gain)
 
 
 def curve(name: str, means: dict[Value, float | None], p: float = 1e-6) -> Curve:
@@ -50,48 +67,67 @@ def judged(*curves: Curve, study: Study | None = None, point: Point | None = Non
 
 
 def test_no_difference_that_survives_is_flat() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.58, -0.02)], 1, GAIN, NOISE) == "flat"
+    assert told([level(1, 0.6), level(2, 0.58, -0.02)], 1, GAIN, NOISE) == "flat"
 
 
 def test_a_difference_that_survives_is_sensitive() -> None:
     levels = [level(1, 0.6), level(2, 0.55, -0.05, p=1e-4, survives=True)]
-    assert verdict(levels, 1, GAIN, NOISE) == "sensitive"
+    assert told(levels, 1, GAIN, NOISE) == "sensitive"
 
 
 def test_a_gain_that_survives_is_sensitive_however_large() -> None:
     levels = [level(1, 0.3), level(2, 0.9, 0.6, p=1e-4, survives=True)]
-    assert verdict(levels, 1, GAIN, NOISE) == "sensitive"
+    assert told(levels, 1, GAIN, NOISE) == "sensitive"
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.29, "sensitive"), (0.31, "cliff")])
 def test_losing_more_than_half_of_the_gain_is_a_cliff(loss: float, expected: str) -> None:
     levels = [level(1, 0.6), level(2, 0.6 - loss, -loss, p=1e-4, survives=True)]
-    assert verdict(levels, 1, GAIN, NOISE) == expected
+    assert told(levels, 1, GAIN, NOISE) == expected
 
 
 def test_a_loss_far_beyond_the_noise_floor_is_a_cliff_though_wide_intervals_hide_it() -> None:
     levels = [level(1, 0.6), level(2, 0.1, -0.5)]
-    assert verdict(levels, 1, GAIN, NOISE) == "cliff"
-    assert verdict(levels, 1, GAIN, NOISE, chance=1e-9) == "unjudged"
-    assert verdict(levels, 1, GAIN, Spread(FLOOR**2, 1)) == "cliff"
-    assert verdict(levels, 1, GAIN, Spread(FLOOR**2, 1), chance=0.01) == "unjudged"  # few runs
-    assert verdict(levels, 1, GAIN, Spread(0.3**2, 6)) == "unjudged"
-    assert verdict(levels, 1, GAIN, Spread(0.0, 6)) == "unjudged"  # ties tell of no noise
+    assert told(levels, 1, GAIN, NOISE) == "cliff"
+    assert told(levels, 1, GAIN, NOISE, chance=1e-9) == "unjudged"
+    assert told(levels, 1, GAIN, Spread(FLOOR**2, 1)) == "cliff"
+    assert told(levels, 1, GAIN, Spread(FLOOR**2, 1), chance=0.01) == "unjudged"  # few runs
+    assert told(levels, 1, GAIN, Spread(0.3**2, 6)) == "unjudged"
+    assert told(levels, 1, GAIN, Spread(0.0, 6)) == "unjudged"  # ties tell of no noise
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [((-0.9, -0.01), "unjudged"), ((-0.5, -0.4), "cliff"), ((-0.9, -0.01, -0.01), "unjudged")],
+)
+def test_one_wild_run_is_no_cliff_and_hides_in_no_flat_curve(
+    pairs: tuple[float, ...], expected: str
+) -> None:
+    difference = sum(pairs) / len(pairs)
+    fallen = level(2, 0.6 + difference, difference, pairs=pairs)
+    assert told([level(1, 0.6), fallen], 1, GAIN, NOISE) == expected
+
+
+def test_a_loss_is_judged_by_the_pairs_that_there_are() -> None:
+    fallen = level(2, 0.25, -0.35, pairs=(-0.35, -0.35))
+    levels, noise = [level(1, 0.6), fallen], Spread(0.1**2, 6)  # by 3 pairs p is 0.005
+    assert told(levels, 1, GAIN, noise, chance=0.01) == "unjudged"
+    assert told(levels, 1, GAIN, noise, chance=0.02) == "cliff"
 
 
 @pytest.mark.parametrize("score", [1.0, 0.0])
 def test_runs_that_are_all_perfect_or_all_without_success_tell_nothing(score: float) -> None:
     same = level(2, score, 0.0, difference_low=0.0, difference_high=0.0)
     levels = [replace(one, scores=(score,) * 3) for one in (level(1, score), same)]
-    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
-    assert excluded_above(levels) is None
+    assert told(levels, 1, GAIN, NOISE) == "unjudged"
+    assert excluded_above(levels, 1) is None
 
 
 def test_a_setting_that_does_nothing_at_all_is_flat_where_seeds_differ() -> None:
     scores = (0.6, 0.7, 0.65)
     same = level(2, 0.65, 0.0, difference_low=0.0, difference_high=0.0)
     levels = [replace(one, scores=scores) for one in (level(1, 0.65), same)]
-    assert verdict(levels, 1, GAIN, NOISE) == "flat"
+    assert told(levels, 1, GAIN, NOISE) == "flat"
 
 
 @pytest.mark.parametrize(("half", "expected"), [(0.29, "flat"), (0.31, "unjudged")])
@@ -99,56 +135,56 @@ def test_intervals_in_which_a_cliff_has_room_are_not_called_flat(
     half: float, expected: str
 ) -> None:
     wide = level(2, 0.6, 0.0, difference_low=-half, difference_high=half)
-    assert verdict([level(1, 0.6), wide], 1, GAIN, NOISE) == expected
+    assert told([level(1, 0.6), wide], 1, GAIN, NOISE) == expected
 
 
 def test_where_nothing_is_gained_nothing_can_be_lost() -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], 1, 0.0, NOISE) == "unjudged"
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5)], 1, -0.1, NOISE) == "unjudged"
+    assert told([level(1, 0.6), level(2, 0.1, -0.5)], 1, 0.0, NOISE) == "unjudged"
+    assert told([level(1, 0.6), level(2, 0.1, -0.5)], 1, -0.1, NOISE) == "unjudged"
 
 
 def test_a_large_loss_that_survives_is_a_cliff_however_wild_the_noise_elsewhere() -> None:
     levels = [level(1, 0.6), level(2, 0.25, -0.35, p=1e-4, survives=True)]
-    assert verdict(levels, 1, GAIN, Spread(0.5**2, 6)) == "cliff"
+    assert told(levels, 1, GAIN, Spread(0.5**2, 6)) == "cliff"
 
 
 @pytest.mark.parametrize("failed", [2, 3])
 @pytest.mark.parametrize("noise", [NOISE, None])
 def test_a_value_all_of_whose_runs_failed_is_a_cliff(noise: Spread | None, failed: int) -> None:
-    assert verdict([level(1, 0.6), level(2, None, failed=failed)], 1, GAIN, noise) == "cliff"
+    assert told([level(1, 0.6), level(2, None, failed=failed)], 1, GAIN, noise) == "cliff"
 
 
 @pytest.mark.parametrize(("failed", "lost"), [(1, 0), (3, 3), (3, 2)])
 def test_one_failure_and_those_of_machines_make_no_cliff(failed: int, lost: int) -> None:
     levels = [level(1, 0.6), level(2, None, failed=failed, lost=lost)]
-    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+    assert told(levels, 1, GAIN, NOISE) == "unjudged"
 
 
 def test_an_incumbent_that_failed_makes_no_cliff_of_its_setting() -> None:
     levels = [level(1, None, failed=3), level(2, 0.6), level(3, None, failed=3)]
-    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+    assert told(levels, 1, GAIN, NOISE) == "unjudged"
 
 
 @pytest.mark.parametrize("failed", [3, 6])
 def test_where_half_of_the_runs_failed_nothing_is_called_flat(failed: int) -> None:
     levels = [level(1, 0.6), level(2, 0.6, 0.0, failed=failed), level(3, 0.6, 0.0)]
-    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+    assert told(levels, 1, GAIN, NOISE) == "unjudged"
 
 
 def test_where_a_value_has_no_interval_nothing_is_called_flat() -> None:
     levels = [level(1, 0.6), level(2, 0.1), level(3, 0.6, 0.0)]
-    assert verdict(levels, 1, GAIN, NOISE) == "unjudged"
+    assert told(levels, 1, GAIN, NOISE) == "unjudged"
 
 
 @pytest.mark.parametrize("noise", [NOISE, None])
 def test_one_seed_is_unjudged(noise: Spread | None) -> None:
-    assert verdict([level(1, 0.6), level(2, 0.1, -0.5, p=None)], 1, GAIN, noise) == "unjudged"
+    assert told([level(1, 0.6), level(2, 0.1, -0.5, p=None)], 1, GAIN, noise) == "unjudged"
 
 
 def test_a_setting_without_runs_is_unjudged() -> None:
-    assert verdict([], 1, GAIN, NOISE) == "unjudged"
+    assert told([], 1, GAIN, NOISE) == "unjudged"
     assert effect([], 1) is None
-    assert excluded_above([]) is None
+    assert excluded_above([], 1) is None
 
 
 def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
@@ -159,7 +195,7 @@ def test_the_effect_spans_the_means_and_leaves_out_what_failed() -> None:
 def test_a_failed_run_makes_no_effect_out_of_the_seeds_that_are_left() -> None:
     """At 2 the hardest seed failed: the mean of the others is high, and pairs say the same."""
     own, other = level(1, 0.55), level(3, 0.54, -0.01)
-    lucky = replace(level(2, 0.60, 0.001, failed=1), scores=(0.6, 0.6))
+    lucky = replace(level(2, 0.60, 0.001, failed=1), scores=(0.6, 0.6), seeds=(0, 1))
     assert effect([own, lucky, other], 1) == pytest.approx(0.011)
     assert fair_means([own, lucky, other], 1) == pytest.approx({1: 0.55, 2: 0.551, 3: 0.54})
     assert fair_means([own, other], 1) == {1: 0.55, 3: 0.54}
@@ -168,7 +204,9 @@ def test_a_failed_run_makes_no_effect_out_of_the_seeds_that_are_left() -> None:
 def test_what_a_curve_excludes_is_the_farthest_end_of_its_intervals() -> None:
     wide = level(3, 0.5, -0.1, difference_low=-0.3, difference_high=0.1)
     narrow = level(2, 0.6, 0.0, difference_low=-0.1, difference_high=0.1)
-    assert excluded_above([level(1, 0.6), narrow, wide]) == pytest.approx(0.3)
+    assert excluded_above([level(1, 0.6), narrow, wide], 1) == pytest.approx(0.3)
+    dead = level(4, None, failed=3)  # of which nothing is known
+    assert excluded_above([level(1, 0.6), narrow, dead], 1) is None
 
 
 def test_the_safe_range_is_contiguous_around_the_incumbent() -> None:
@@ -197,6 +235,19 @@ def test_without_a_noise_floor_or_a_score_nothing_is_called_safe() -> None:
     assert safe(levels, 1, None) == ()
     assert safe([level(1, None, failed=3), level(2, 0.6)], 1, FLOOR) == ()
     assert safe(levels, 9, FLOOR) == ()
+
+
+def test_where_each_value_lost_another_seed_pairs_are_compared() -> None:
+    """As many runs of each, but not the same ones: of the incumbent the easy seed is lost."""
+    own = replace(level(1, 0.5, failed=1, lost=1), scores=(0.5, 0.5), seeds=(0, 1))
+    other = replace(level(2, 0.55, -0.1, failed=1, lost=1), scores=(0.4, 0.7), seeds=(1, 2))
+    assert effect([own, other], 1) == pytest.approx(0.1)
+    assert safe([own, other], 1, FLOOR) == (1,)
+
+
+def test_a_value_whose_machines_were_lost_may_be_safe_and_the_incumbent_always_is() -> None:
+    lost, diverged = level("b", 0.6, 0.0, failed=1, lost=1), level("c", 0.6, 0.0, failed=1)
+    assert safe([level("a", 0.6, failed=1), lost, diverged], "a", FLOOR) == ("a", "b")
 
 
 def test_the_safe_range_of_choices_is_every_good_one() -> None:
@@ -246,6 +297,15 @@ def test_a_share_of_a_decade_is_taken_in_the_logarithm() -> None:
     made = curve("cross.theta", {0.01: 0.5, 0.1: 0.6, 0.5: 0.8})
     (found,) = judged(made, study=sample_study(space=space))
     assert "try 0.01 to 0.889" in found.alarm  # a quarter of a decade; half of one is no share
+
+
+def test_where_runs_diverge_at_the_edge_is_no_best_value_and_no_alarm() -> None:
+    made = curve("cross.theta", {0.0: 0.5, 0.1: 0.6, 0.5: 0.8})
+    for failed, best in ((1, 0.5), (3, 0.1)):
+        levels = tuple(replace(v, failed=failed) if v.value == 0.5 else v for v in made.levels)
+        (found,) = judged(replace(made, levels=levels))
+        assert found.best is not None
+        assert (found.best.value, found.alarm) == (best, "")
 
 
 def test_choices_have_no_edge_and_no_alarm() -> None:

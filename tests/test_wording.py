@@ -73,7 +73,7 @@ def test_sensitive_says_how_many_values_and_how_far() -> None:
 
 
 def test_cliff_says_where_it_falls() -> None:
-    assert "at 0.1 the score falls to 0.29" in reading(curve_of("loss.beta", "cliff"), FINDINGS)
+    assert "the score falls to 0.29" in reading(curve_of("loss.beta", "cliff"), FINDINGS)
 
 
 def test_a_cliff_where_nothing_survived_says_so() -> None:
@@ -84,7 +84,7 @@ def test_a_cliff_where_nothing_survived_says_so() -> None:
 
 def test_nothing_is_judged_from_one_seed_or_no_score() -> None:
     found = one_seed()
-    assert "one seed tells nothing of chance" in reading(found.curves[0], found)
+    assert "one score a value tells nothing of chance" in reading(found.curves[0], found)
     assert reading(failed_curve(), FINDINGS) == "Not judged: no run ended with a score."
 
 
@@ -130,7 +130,7 @@ def test_want_of_runs_is_not_called_no_effect() -> None:
     assert any(line.startswith("No effect seen: ") and "μ" not in line for line in lines)
     few = next(line for line in lines if line.startswith("Not judged: μ (mu"))
     assert "3 seeds are too few here" in few
-    assert "not even exclude the loss of half of what training gains (0." in few
+    assert "not even exclude a difference of half of what training gains (0." in few
     mu = next(curve for curve in found.curves if curve.name == "cross.mu")
     assert "3 seeds are too few here" in reading(mu, found)
 
@@ -144,7 +144,7 @@ def test_a_setting_with_one_legal_value_is_not_judged_for_that_reason() -> None:
 def test_the_headline_of_one_seed_judges_nothing() -> None:
     unjudged, best = headline(one_seed())
     assert unjudged.startswith("Not judged: β (beta")
-    assert unjudged.endswith("; one seed tells nothing of chance.")
+    assert unjudged.endswith("; one score a value tells nothing of chance.")
     assert "over one seed." in best
 
 
@@ -155,8 +155,24 @@ def test_a_map_tells_how_often_two_changes_do_not_add_up() -> None:
 
 
 def test_a_value_whose_machine_was_lost_is_not_where_a_cliff_is() -> None:
-    cliff = curve_of("train.learning_rate", "cliff")
-    lost = [replace(v, lost=v.failed) if not v.scores else v for v in cliff.levels]
-    told = reading(replace(cliff, levels=tuple(lost)), FINDINGS)
+    beta = curve_of("loss.beta", "cliff")
+    lost = replace(beta.levels[0], scores=(), mean=None, failed=3, lost=3)
+    told = reading(replace(beta, levels=(lost, *beta.levels[1:])), FINDINGS)
     assert "every run at" not in told
+    assert "failed or diverged" not in told
+    assert "3 lost their machine, at 1e-05." in told
     assert "the score falls to" in told
+
+
+def test_a_cliff_names_what_failed_and_what_fell() -> None:
+    beta = curve_of("loss.beta", "cliff")
+    dead = replace(beta.levels[0], scores=(), mean=None, failed=3, falls=True)
+    told = reading(replace(beta, levels=(dead, *beta.levels[1:])), FINDINGS)
+    assert "at 0.1 and every run at 1e-05 failed or diverged; best is" in told
+
+
+def test_runs_of_a_value_that_do_not_agree_are_why_it_is_not_judged() -> None:
+    mu = curve_of("cross.mu", "unjudged")
+    wild = [replace(v, pairs=(-0.5, 0.0, 0.0)) if v.value == 0 else v for v in mu.levels]
+    told = reading(replace(mu, levels=tuple(wild)), FINDINGS)
+    assert "some runs at 0 lost more than half of what training gains (0.2" in told
