@@ -66,6 +66,16 @@ def test_a_run_that_failed_is_a_gap_in_its_seeds_line() -> None:
     assert np.isnan(last).tolist() == [False, False, True]
 
 
+def test_a_mean_over_other_seeds_is_drawn_where_the_same_ones_would_have_it() -> None:
+    theta = curve_of("cross.theta")
+    own = next(level for level in theta.levels if level.value == theta.incumbent)
+    levels = [replace(level, seeds=SEEDS) for level in theta.levels]
+    levels[-1] = replace(levels[-1], scores=(0.6,), mean=0.6, difference=-0.02, seeds=(0,), lost=2)
+    axes = rendered(draw_curve(replace(theta, levels=tuple(levels)), FINDINGS))
+    assert lines(axes)["mean"].get_ydata()[-1] == pytest.approx((own.mean or 0.0) - 0.02)
+    assert theta.levels[-1].value not in bars(axes, "mean")
+
+
 def bars(axes: Any, label: str) -> dict[float, list[float]]:
     """Ends of the intervals of one kind, by value."""
     drawn = [line for line in axes.get_lines() if line.get_label() == f"95 % interval: {label}"]

@@ -1,6 +1,7 @@
 """Tables for machines and for readers."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from sample_findings import curve_of, findings, one_seed, run
@@ -16,6 +17,7 @@ from search.tables import (
     write_runs,
     write_summary,
 )
+from search.wording import safe_range
 
 
 def test_a_curve_is_written_with_one_row_a_run(tmp_path: Path) -> None:
@@ -51,6 +53,16 @@ def test_readers_see_importances_only_where_there_are_any() -> None:
     assert "PED-ANOVA" in ranking(findings())[0]
     assert "PED-ANOVA" not in ranking(one_seed())[0]
     assert "20% (14% to 32%)" in ranking(findings())[1]
+
+
+def test_a_flat_setting_is_safe_where_it_was_tried_unless_runs_diverged_there() -> None:
+    place = ranking(findings())[0].index("safe")
+    mu = curve_of("cross.mu", "flat")
+    for lost, told in ((1, "all tried"), (0, safe_range(mu))):
+        levels = (*mu.levels[:-1], replace(mu.levels[-1], failed=1, lost=lost))
+        made = replace(mu, levels=levels)
+        assert ranking(findings(curves=(made,)))[1][place] == told
+        assert values(made)[-1][2] == ("1 (1 lost)" if lost else "1")
 
 
 def test_the_incumbent_is_compared_with_no_one() -> None:
