@@ -107,7 +107,12 @@ def decode(picture: Path | Pixels) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned as the camera noted; a note that is damaged is none."""
+    """The picture turned as the camera noted; a note that is damaged is none.
+
+    Raises:
+        OSError: what is damaged is the picture.
+    """
+    image.load()  # not within the try: a second load would pass off what was decoded as the whole
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # its readers raise nearly anything, too

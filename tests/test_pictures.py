@@ -98,3 +98,17 @@ def test_a_damaged_note_is_none(tmp_path: Path) -> None:
     large = seen(Image.new("RGB", (8, 8), "white"), tmp_path / "a.jpg", exif=b"Exif\0\0II*\0no")
 
     assert (large > 250).all()
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_a_damaged_picture_is_not_taken_for_a_partly_black_one(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / f"a.{kind}"
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60), dtype=np.uint8)
+    Image.fromarray(noise).save(file)
+    content = bytearray(file.read_bytes())
+    fifth = len(content) // 5
+    content[fifth : fifth + 200] = bytes(200)
+    file.write_bytes(content)
+
+    with pytest.raises(UserError, match="is a broken picture"):
+        resize(file, 8, 4)
