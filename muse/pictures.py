@@ -126,13 +126,21 @@ def in_rgb(image: Image.Image) -> Image.Image:
         ValueError: what is black and what white in it is not known.
     """
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(eight_bits(image)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError("its greys are no eight or sixteen bits")
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours)
     return image.convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Pixels:
+    """A grey picture of sixteen bits, white where a PNG names a grey that is transparent."""
+    greys = np.asarray(image)
+    scaled = (greys >> 8).astype(np.uint8)
+    scaled[greys == image.info.get("transparency", -1)] = 255
+    return scaled
 
 
 @contextmanager

@@ -38,6 +38,16 @@ def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
     assert large[0, 0, 0] == 0
 
 
+def test_the_transparent_grey_of_sixteen_bits_is_white(tmp_path: Path) -> None:
+    greys = np.full((8, 8), 3, dtype=np.uint16)  # black too, but opaque
+    greys[:, 4:] = 2
+
+    large = seen(Image.fromarray(greys), tmp_path / "a.png", transparency=2)
+
+    assert (large[:, :, 5:] > 250).all()
+    assert (large[:, :, :3] < 5).all()
+
+
 def test_greys_of_an_unknown_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no eight or sixteen bits"):
         seen(Image.new("F", (8, 8), 0.5), tmp_path / "a.tiff")
