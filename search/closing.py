@@ -1,7 +1,11 @@
 """What a study says at its end: the best settings, the files, and what to type next."""
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from rich.text import Text
 
 from muse.yardstick import trivial_score
 from search.best import read_best
@@ -15,7 +19,7 @@ def tell(work: Work) -> None:
     study, root, view = work.study, work.place.root, work.view
     if study.compare is not None:
         view.say(f"\ntable {root}/comparison/summary.csv, report {root}/report.html")
-        view.say(f"tensorboard --logdir {root}/tensorboard")
+        view.say(tensorboard(root))
         return
     about = read_best(root)
     if not about:
@@ -26,8 +30,13 @@ def tell(work: Work) -> None:
     view.say(f"settings {root}/best.yaml, model {root}/best, trials {root}/trials.csv")
     if (root / "report.html").exists():
         view.say(f"report {root}/report.html, curves {root}/sensitivity/<knob>.png")
-    view.say(f"tensorboard --logdir {root}/tensorboard")
+    view.say(tensorboard(root))
     view.say(f"  (curves, pictures, texts: end its page's address with {VIEW})")
+
+
+def tensorboard(root: Path) -> str:
+    """The command that shows a study, as a shell reads it."""
+    return f"tensorboard --logdir {shlex.quote(f'{root}/tensorboard')}"
 
 
 def tell_best(work: Work, about: Mapping[str, Any]) -> None:
@@ -37,8 +46,8 @@ def tell_best(work: Work, about: Mapping[str, Any]) -> None:
     if "confirmed" in about:
         value, seeds = about["confirmed"]["mean"], len(about["confirmed"]["by_seed"])
         what = f"mean of {several(seeds, 'seed')} that confirmed it"
-    line = f"[bold]best: {study.base.metric} {value:.4f}[/bold] ({what})"
-    view.say(f"\n{line}  {settings(about['settings'])}")
+    best = f"best: {study.base.metric} {value:.4f}"
+    view.say(Text.assemble("\n", (best, "bold"), f" ({what})  {settings(about['settings'])}"))
     if value <= (nothing := trivial_score(work.tensors, study.base)):
         more = "more epochs, more tweets or a higher learning rate may help"
         view.say(f"  no better than without any learning ({nothing:.4f}): {more}")

@@ -6,7 +6,6 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -68,9 +67,10 @@ class View:
     ) -> None:
         self.live.stop()
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+    def say(self, text: str | Text) -> None:
+        """A line that stays, letter by letter: paths and reasons may hold brackets."""
+        plain = Text(text) if isinstance(text, str) else text
+        self.console.print(plain, highlight=False, soft_wrap=True)
 
     def start(self, phase: str, total: int, earlier: list[Entry]) -> None:
         """A phase begins; `earlier` are its trials from before an interruption."""
@@ -81,7 +81,7 @@ class View:
             if entry.state in self.counts:
                 self.counts[entry.state] += 1
         self.earlier = sum(self.counts.values())
-        self.say(f"[bold]{phase}[/bold]: {several(total, 'trial')}")
+        self.say(Text.assemble((phase, "bold"), f": {several(total, 'trial')}"))
         self.draw()
 
     def begun(self, trial_id: str) -> None:
@@ -95,7 +95,7 @@ class View:
         self.counts[entry.state] += 1
         self.ends, self.best = [*self.ends, entry][-LAST:], best
         if not self.console.is_terminal:
-            self.say(escape(self.line(entry)))  # a reason may hold brackets
+            self.say(self.line(entry))
         self.draw()
 
     def line(self, entry: Entry) -> str:

@@ -74,6 +74,13 @@ def test_brackets_in_a_reason_are_shown_as_they_stand(reason: str) -> None:
     assert f"({reason})" in out.getvalue()
 
 
+@pytest.mark.parametrize("line", ["model res [v2]/best", "no study in [/b]", "a :smile: b"])
+def test_a_line_is_shown_as_it_stands(line: str) -> None:
+    for view, out in (plain(), terminal()):
+        view.say(line)
+        assert out.getvalue() == f"{line}\n"
+
+
 def test_a_terminal_is_drawn_through_a_whole_study() -> None:
     view, out = terminal()
     with view:
