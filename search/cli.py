@@ -1,8 +1,13 @@
-"""Arguments in, exit status out: 0, 2 for a user's mistake, 130 after Ctrl-C, 143 after SIGTERM."""
+"""Arguments in, exit status out.
+
+0, 2 for a user's mistake, 130 after Ctrl-C, 141 where nobody reads on, 143 after SIGTERM.
+"""
 
 import argparse
+import io
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +52,8 @@ class Ending:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without Greek ends no study
+        sys.stdout.reconfigure(errors="replace")
     options = build_parser().parse_args(arguments)
     ending = Ending()
     before = signal.signal(signal.SIGTERM, ending.terminate)
@@ -64,6 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted{ending.told()}", file=sys.stderr)
         return ending.status
+    except SystemExit:  # rich's own, where nobody reads the view's lines any more
+        with suppress(BrokenPipeError):
+            print(f"nobody reads the output any more{ending.told()}", file=sys.stderr)
+        return 141
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -148,5 +159,9 @@ def asked_for(experiment: Path | None, given: dict[str, Any], stored: Study) -> 
 
 
 def confirm(question: str) -> bool:
-    """Ask the user."""
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    """Ask the user; no answer, as after Ctrl-D, is no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()  # the question's line is still open
+        return False

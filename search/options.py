@@ -11,15 +11,27 @@ from search.problems import did_you_mean
 from search.study import COMPARING, PHASES
 
 
+def place(text: str) -> Path:
+    """A path, `~` written out: a shell leaves it as it is in `--output=~/results`.
+
+    Raises:
+        argparse.ArgumentTypeError: it begins with the home of a user who is not there.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: no such user is known here") from error
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Every option, with what it does."""
     parser = argparse.ArgumentParser(
         prog="run.py", description="Search MuSE's settings and record how much each matters."
     )
     add = parser.add_argument
-    add("experiment", nargs="?", type=Path, help="a YAML file (quickstart)")
+    add("experiment", nargs="?", type=place, help="a YAML file (quickstart)")
     add("--data", metavar="DIR", help="folder of the corpus")
-    add("--output", type=Path, default=Path("results"), metavar="DIR", help="where studies go")
+    add("--output", type=place, default=Path("results"), metavar="DIR", help="where studies go")
     add("--name", help="folder of this study inside the output folder (the experiment's name)")
     add("--trials", type=int, metavar="N", help="configurations to try")
     add("--epochs", type=int, metavar="N", help="epochs of a trial that is not stopped")
@@ -44,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--warm-start",
         action="append",
         default=[],
-        type=Path,
+        type=place,
         metavar="STUDY_FOLDER",
         help="begin with what an earlier study of the same space found out, repeatable",
     )
@@ -75,7 +87,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("on a cluster of 'ray up'").add_argument
     add(
         "--cluster",
-        type=Path,
+        type=place,
         metavar="FILE",
         help="search there, also while this machine sleeps; its results come here at the end",
     )

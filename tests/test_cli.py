@@ -1,5 +1,6 @@
 """Arguments in, exit status out."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from sample_entries import BEST, POINT, SPACE, sample_study
 
-from search.cli import Ending, asked_for, main
+from search.cli import Ending, asked_for, confirm, main
 from search.options import build_parser, chosen_phases, overrides
 from search.plan import sweep
 
@@ -194,6 +195,68 @@ def test_ctrl_c_promises_a_resume_only_where_a_study_began(
     monkeypatch.setattr("search.start.fresh", stopped)
     assert main(["--output", str(tmp_path)]) == 130
     assert ("--resume goes on" in capsys.readouterr().err) == begun
+
+
+ENDLESS = """
+import sys
+import search.cli
+from search.view import View
+def command(options, ending):
+    ending.study = options.output
+    (options.output / "study.yaml").touch()
+    with View("mine", "valid_f1") as view:
+        while True:
+            view.say("a line")
+search.cli.command = command
+raise SystemExit(search.cli.main(sys.argv[1:]))
+"""
+
+
+def test_who_reads_on_no_more_is_told_how_the_study_goes_on(tmp_path: Path) -> None:
+    search = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, "--output", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert search.stdout is not None
+    assert search.stderr is not None
+    search.stdout.readline()
+    search.stdout.close()
+    told = "nobody reads the output any more; the same command with --resume goes on\n"
+    assert search.stderr.read() == told
+    search.stderr.close()
+    assert search.wait() == 141
+
+
+def test_an_output_without_greek_ends_no_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("search.cli.command", lambda *_: 0 * out.write("θ Ω"))
+    assert main([]) == 0
+    out.flush()
+    assert out.buffer.getvalue() == b"? ?"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("\n", False), ("", False)])
+def test_no_answer_is_no(answer: str, agreed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert confirm("Start?") == agreed
+
+
+def test_a_home_is_written_out_behind_an_equals_sign_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    given = ["~/mine.yaml", "--output=~/out", "--warm-start=~/old", "--cluster=~/c.yaml"]
+    options = build_parser().parse_args(given)
+    paths = (options.experiment, options.output, *options.warm_start, options.cluster)
+    home = Path("/home/ada")
+    assert paths == (home / "mine.yaml", home / "out", home / "old", home / "c.yaml")
+
+
+def test_the_home_of_an_unknown_user_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["--output=~nobody-at-all/out"])
+    assert "--output: ~nobody-at-all/out: no such user is known here" in capsys.readouterr().err
 
 
 def test_phases_may_be_named_with_spaces_and_none_stands_for_all() -> None:
