@@ -7,7 +7,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -15,6 +14,8 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DropoutRate = Annotated[float, Field(ge=0, lt=1)]
 Task = Literal["mner", "msa"]
 Rule = Literal["additive", "interaction"]
@@ -54,7 +55,8 @@ class DataConfig(Frozen):
     """Share of tweets without a picture above which the corpus is refused."""
 
     inputs: Literal["both", "text", "image"] = "both"
-    """What the model is shown; the other stream is blanked. For ablations."""
+    """What the model is shown; the other stream is blanked, also for the decoders, which then
+    learn a blank picture or write from one. For ablations."""
 
     text_tokens: Annotated[int, Field(ge=4, le=512)] = 64
     """Longest text in sub-words, with [CLS] and [SEP]; what is longer is cut."""
@@ -68,7 +70,7 @@ class DataConfig(Frozen):
     synthetic_tweets: PositiveInt = 512
     """Tweets in the synthetic training split; the other two have half as many each."""
 
-    synthetic_seed: int = 0
+    synthetic_seed: NonNegativeInt = 0
     """Seed of the synthetic corpus."""
 
     synthetic_rule: Rule = "additive"
@@ -206,7 +208,7 @@ class CaptionerConfig(Frozen):
     dropout: DropoutRate = 0.5
     """Before the vocabulary projection."""
 
-    doubly_stochastic: NonNegativeFloat = 1.0
+    doubly_stochastic: Weight = 1.0
     """lambda: weight of the term that asks for every image token to be looked at."""
 
 
@@ -232,13 +234,13 @@ class PainterConfig(Frozen):
 class LossConfig(Frozen):
     """L = L_task + alpha L_it + beta L_ti."""
 
-    alpha: NonNegativeFloat = 1e-4
+    alpha: Weight = 1e-4
     """Weight of image captioning; 0 builds no captioner."""
 
-    beta: NonNegativeFloat = 1e-4
+    beta: Weight = 1e-4
     """Weight of text-to-image generation; 0 builds no painter."""
 
-    noise_std: NonNegativeFloat = 1.0
+    noise_std: Weight = 1.0
     """Standard deviation of the noise added to an embedding before its MLP, while training."""
 
 
@@ -276,16 +278,16 @@ class TrainConfig(Frozen):
     epochs: PositiveInt = 10
     """Passes over the training split."""
 
-    learning_rate: PositiveFloat = 1e-4
+    learning_rate: Rate = 1e-4
     """Peak learning rate of everything but the CRF."""
 
-    crf_learning_rate: PositiveFloat = 1e-4
+    crf_learning_rate: Rate = 1e-4
     """Peak learning rate of the CRF and of the layer before it."""
 
     head_dropout: DropoutRate = 0.5
     """Before the last layer."""
 
-    weight_decay: NonNegativeFloat = 0.01
+    weight_decay: Weight = 0.01
     """AdamW's, on matrices: not on biases, normalisation and cls."""
 
     warmup: Share = 0.1
@@ -342,6 +344,15 @@ class MuseConfig(Frozen):
             raise ValueError(
                 f"fusion.kind=text with loss.alpha={self.loss.alpha}, loss.beta={self.loss.beta}: "
                 "without a picture there is none to describe or paint; set both to 0."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def something_to_see(self) -> Self:
+        if self.fusion.kind == "text" and self.data.inputs == "image":
+            raise ValueError(
+                "fusion.kind=text with data.inputs=image: the model would see neither text nor "
+                "picture; set data.inputs to text or both, or take another fusion.kind."
             )
         return self
 

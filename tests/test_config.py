@@ -49,7 +49,14 @@ def test_a_text_width_that_heads_do_not_divide_is_refused() -> None:
         ("cross", "dropout", 1.0),
         ("loss", "alpha", -1e-9),
         ("loss", "noise_std", -1),
+        ("loss", "alpha", float("inf")),
+        ("loss", "beta", float("inf")),
+        ("loss", "noise_std", float("inf")),
         ("train", "learning_rate", 0),
+        ("train", "learning_rate", float("inf")),
+        ("train", "crf_learning_rate", float("inf")),
+        ("train", "weight_decay", float("inf")),
+        ("data", "synthetic_seed", -1),
         ("train", "batch_size", 0),
         ("data", "small_image_size", 30),
         ("data", "text_tokens", 3),
@@ -77,6 +84,7 @@ def test_a_value_out_of_range_is_refused_by_name(part: str, field: str, value: A
         ("image", "frozen_stages", 4),
         ("painter", "resolutions", 3),
         ("train", "seed", 2**32 - 1),
+        ("train", "clip", float("inf")),
     ],
 )
 def test_the_ends_of_a_range_are_taken(part: str, field: str, value: float) -> None:
@@ -132,6 +140,13 @@ def test_the_last_stage_sees_more_than_a_cell(side: int, stages: int, frozen: in
 def test_a_picture_of_a_single_cell_is_refused() -> None:
     with pytest.raises(ValidationError, match="at least 33 pixels, or fewer stages"):
         MuseConfig(data=DataConfig(image_size=32))
+
+
+def test_a_model_that_would_see_nothing_is_refused() -> None:
+    alone = {"fusion": {"kind": "text"}, "loss": {"alpha": 0, "beta": 0}}
+    assert MuseConfig.model_validate({**alone, "data": {"inputs": "text"}})
+    with pytest.raises(ValidationError, match="would see neither text nor picture"):
+        MuseConfig.model_validate({**alone, "data": {"inputs": "image"}})
 
 
 def test_a_setting_never_changes() -> None:

@@ -19,9 +19,10 @@ from small_corpora import (
     tokens,
 )
 
+from muse.corpora import Corpus, Tweet
 from muse.errors import UserError
 from muse.pictures import BLANK
-from muse.prepare import prepare
+from muse.prepare import prepare, refuse_missing
 from muse.tokenizer import build_tokenizer
 from muse.tokens import encode
 
@@ -258,6 +259,14 @@ def test_too_many_missing_pictures_are_refused_with_their_count(root: Path) -> N
 
     assert str(caught.value).startswith("data.max_missing_images: ")
     prepare(tagged(root, max_missing_images=0.5))
+
+
+def test_a_share_of_missing_pictures_at_the_bound_is_taken() -> None:
+    pictured = np.zeros((9, 9, 3), dtype=np.uint8)
+    pictures = [None] * 116 + [pictured] * 84
+    tweets = tuple(Tweet("1", ("a",), picture, ("O",)) for picture in pictures)
+    refuse_missing(Corpus("mner", ("O",), {"train": tweets}), 0.58)
+    refuse_missing(Corpus("mner", ("O",), {"train": ()}), 0.0)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "no picture"])
