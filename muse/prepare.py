@@ -22,8 +22,11 @@ from muse.errors import UserError
 from muse.pictures import Gallery, collect, write_pictures
 from muse.tensors import FORMAT, IDS, TARGETS, Tensors, open_tensors
 from muse.text_source import text_source
-from muse.tokenizer import build_tokenizer, load_tokenizer, save_tokenizer
+from muse.tokenizer import SPECIAL, build_tokenizer, load_tokenizer, save_tokenizer
 from muse.tokens import Encoded, Ints, encode, pad, special_tokens
+
+BERTS = [list(SPECIAL.values()), sorted(SPECIAL.values())]
+"""The special tokens of BERT, as `special_names` tells them."""
 
 
 def prepare(config: MuseConfig) -> Tensors:
@@ -84,11 +87,19 @@ def content_key(
     sizes = (config.text_tokens, config.image_size, config.small_image_size)
     content = hashlib.sha256(json.dumps([FORMAT, corpus.task, corpus.labels, sizes]).encode())
     content.update(tokenizer.backend_tokenizer.to_str().encode())
+    if (special := special_names(tokenizer)) != BERTS:  # else left out: studies have it on record
+        content.update(json.dumps(special).encode())
     for name, tweets in corpus.splits.items():
         content.update(json.dumps([name, len(tweets)]).encode())
     for tweet, picture in zip(every_tweet(corpus), gallery.digests, strict=True):
         content.update(json.dumps([tweet.id, tweet.words, tweet.target, picture]).encode())
     return content.hexdigest()[:32]
+
+
+def special_names(tokenizer: PreTrainedTokenizerBase) -> list[list[str]]:
+    """The tokens of each role, and all that are special: the vocabulary does not tell them."""
+    roles = [str(getattr(tokenizer, role)) for role in SPECIAL]
+    return [roles, sorted(map(str, tokenizer.all_special_tokens))]
 
 
 def write(

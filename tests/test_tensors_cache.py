@@ -19,9 +19,20 @@ from small_corpora import (
 from muse import prepare as preparing
 from muse.cache import build_once, cache_folder
 from muse.config import MuseConfig, TextConfig
+from muse.corpora import read_corpus
 from muse.errors import UserError
-from muse.prepare import prepare
+from muse.pictures import collect
+from muse.prepare import (
+    BERTS,
+    content_key,
+    corpus_tokenizer,
+    every_tweet,
+    prepare,
+    special_names,
+)
 from muse.tensors import open_tensors
+from muse.text_source import text_source
+from muse.tokenizer import build_tokenizer, load_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +107,23 @@ def test_another_tokeniser_has_another_key(root: Path) -> None:
 
     assert prepare(config).key != prepare(small).key
     assert prepare(small).vocabulary == 64
+
+
+def test_other_roles_of_the_same_tokens_have_another_key(root: Path) -> None:
+    config = tagged(root)
+    corpus = read_corpus(config.data, config.task)
+    gallery = collect([tweet.picture for tweet in every_tweet(corpus)])
+    tokenizer = corpus_tokenizer(config, corpus)
+    before = content_key(config.data, corpus, gallery, tokenizer)
+
+    tokenizer.unk_token, tokenizer.mask_token = "[MASK]", "[UNK]"
+
+    assert content_key(config.data, corpus, gallery, tokenizer) != before
+
+
+def test_the_roles_of_bert_are_the_usual_ones_whose_keys_are_on_record() -> None:
+    made, loaded = build_tokenizer(["hello"], 64), load_tokenizer(text_source("minilm"))
+    assert special_names(made) == special_names(loaded) == BERTS
 
 
 def test_a_moved_corpus_has_the_same_key(root: Path) -> None:
