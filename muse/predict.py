@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="<id>.txt and <id>.jpg in a folder, a file of "
         'lines {"text": ..., "image": ...}, or - for such lines on standard input',
     )
-    add("--text", help="one tweet's words")
+    add("--text", help="one tweet's words; --text='-...' where a - comes first")
     add("--image", type=Path, help="its picture (blank)")
     add("--output", type=Path, metavar="FILE", help="where the lines go (standard output)")
     add("--batch-size", type=int, default=32, metavar="N", help="tweets at once (32)")

@@ -25,7 +25,7 @@ from muse.labelling import (
     picture_of,
     spans_of,
 )
-from muse.predict import main
+from muse.predict import build_parser, main
 from muse.prepare import prepare
 from muse.presets import PRESETS
 from muse.tokens import Encoded
@@ -294,3 +294,9 @@ def test_a_model_of_another_version_is_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_a_text_may_begin_with_a_stroke_as_the_help_says() -> None:
+    parser = build_parser()
+    assert parser.parse_intermixed_args(["best", "--text=-hello"]).text == "-hello"
+    assert "--text='-...'" in parser.format_help()
