@@ -4,6 +4,7 @@ Files go there and come back through pyarrow, which Ray brings along. It takes i
 AWS's own tools do (environment, profile, the machine's role), never from an address.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ from muse.errors import UserError
 from search.scratch import scratch
 
 HERE = fs.LocalFileSystem()
+
+ADDRESS = re.compile(r"s3://[\w.-]+(/[^/@#?%\s]+)*/?")
+"""Without what an address reads otherwise than it stands: a key, a fragment, a question, an escape."""
 
 Stamp = tuple[int, int]
 """Size and time of the last change of a file."""
@@ -31,23 +35,37 @@ def check_bucket(url: str) -> None:
     Raises:
         UserError: it cannot, or the address is none, or holds a key.
     """
-    if not url.startswith("s3://") or "@" in url:
+    if not ADDRESS.fullmatch(url):
+        shown = url.rpartition("@")[2].partition("?")[0]  # a key may stand before or behind it
         raise UserError(
-            f"--storage {url.rpartition('@')[2]}: give s3://BUCKET/FOLDER, without keys; they come "
-            "from the environment, ~/.aws or the machine's role."
+            f"--storage {shown!r}: give s3://BUCKET/FOLDER without '#', '?', '%', blanks or keys; "
+            "these come from the environment, ~/.aws or the machine's role."
         )
     try:
         probe(url)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # pyarrow's word for what it takes for no address
         raise UserError(
             f"--storage {url}: cannot be written ({first_words(error)}); make the bucket, or give "
             "this machine's role the right to list, read, write and delete there."
         ) from error
 
 
-def first_words(error: OSError) -> str:
+def first_words(error: Exception) -> str:
     """What an error of a bucket says, in one line."""
     return " ".join(str(error).split()).partition(" (Request ID")[0]
+
+
+def opened(place: str) -> tuple[fs.FileSystem, str]:
+    """The files of a folder or a bucket, and the path in there.
+
+    The path is taken as it stands: an address would end at a '#', which a trial's id may hold.
+    """
+    if not is_bucket(place):
+        return HERE, place
+    kind, _, path = place.partition("://")
+    bucket, _, inside = path.rstrip("/").partition("/")
+    there, root = fs.FileSystem.from_uri(f"{kind}://{bucket}")
+    return there, f"{root}/{inside}" if inside else root
 
 
 def probe(place: str) -> None:
@@ -56,7 +74,7 @@ def probe(place: str) -> None:
     Raises:
         OSError: that failed.
     """
-    there, root = fs.FileSystem.from_uri(place)
+    there, root = opened(place)
     if not is_bucket(place):
         there.create_dir(root)
     file = f"{root}/.probe-{uuid4().hex}"
@@ -66,7 +84,7 @@ def probe(place: str) -> None:
 
 def remove(place: str) -> None:
     """Remove a folder, here or in a bucket, as far as that is possible."""
-    there, root = fs.FileSystem.from_uri(place)
+    there, root = opened(place)
     with suppress(OSError):
         there.delete_dir(root)
 
@@ -88,7 +106,7 @@ class Twin:
             leave_out: names at the top of the folder that stay on this machine.
         """
         self.folder, self.leave_out = folder, leave_out
-        self.there, self.root = fs.FileSystem.from_uri(url)
+        self.there, self.root = opened(url)
         self.known: dict[str, Stamp] = {}
 
     def pull(self) -> None:
@@ -155,7 +173,7 @@ class Checkpoints:
             base: an absolute path, or an address in a bucket.
         """
         self.base = base
-        self.files, self.root = fs.FileSystem.from_uri(base)
+        self.files, self.root = opened(base)
 
     def folder(self, trial_id: str) -> str:
         """Where a trial keeps its checkpoints."""
@@ -163,7 +181,8 @@ class Checkpoints:
 
     def drop(self, trial_id: str) -> None:
         """Remove all that a trial left behind."""
-        remove(self.folder(trial_id))
+        with suppress(OSError):
+            self.files.delete_dir(f"{self.root}/{trial_id}")
 
     def drop_file(self, trial_id: str, name: str) -> None:
         """Remove one file of a trial."""

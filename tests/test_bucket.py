@@ -97,6 +97,22 @@ def test_checkpoints_are_the_same_in_a_folder_and_in_a_bucket(tmp_path: Path, ur
         assert not kept.has("a", "best")
 
 
+@pytest.mark.parametrize("odd", ["x#1", "x?1", "x%231", "a b", "x:1", "[x]", "\u00fc"])
+def test_what_a_trial_is_called_leads_to_no_other_trials_folder(
+    odd: str, tmp_path: Path, url: str
+) -> None:
+    for base in (str(tmp_path), url):
+        kept = Checkpoints(base)
+        for trial in ("x", odd):
+            with at_hand(kept.folder(trial)) as (folder, twin):
+                folder.mkdir(exist_ok=True)
+                (folder / LAST).write_text(trial)
+                if twin:
+                    twin.push()
+        kept.drop(odd)
+        assert (kept.has("x", LAST), kept.has(odd, LAST)) == (True, False)
+
+
 class Desk:
     """A desk that ends a trial after some epochs, and notes what it is told."""
 
@@ -276,7 +292,21 @@ def test_a_place_with_a_study_is_not_taken_for_another(tmp_path: Path, url: str)
     [
         ("s3://nobucket/x", "nobucket/x: cannot be written .*NO_SUCH_BUCKET.*; make the bucket"),
         ("gs://bucket/x", "give s3://BUCKET/FOLDER"),
-        ("s3://key:secret@bucket/x", "--storage bucket/x: give s3://BUCKET/FOLDER, without keys"),
+        (
+            "s3://key:secret@bucket/x",
+            "--storage 'bucket/x': give s3://BUCKET/FOLDER without .* keys",
+        ),
+        ("s3://bucket/x?access_key=secret", "'s3://bucket/x': give s3://BUCKET/FOLDER"),
+        ("s3://bucket/muse#new/mine", "'s3://bucket/muse#new/mine': give s3://BUCKET/FOLDER"),
+        ("s3://bucket/muse?region=eu/mine", "give s3://BUCKET/FOLDER without '#', '\\?', '%'"),
+        ("s3://bucket/my%20muse", "give s3://BUCKET/FOLDER"),
+        ("s3://bucket/my muse", "give s3://BUCKET/FOLDER"),
+        ("s3://my bucket/muse", "give s3://BUCKET/FOLDER"),
+        ("s3://bucket/a\nb", "give s3://BUCKET/FOLDER"),
+        ("s3://bucket//muse", "give s3://BUCKET/FOLDER"),
+        ("s3://", "give s3://BUCKET/FOLDER"),
+        ("s3:///x", "give s3://BUCKET/FOLDER"),
+        ("s3://_/x", "_/x: cannot be written"),
     ],
 )
 def test_a_bucket_that_cannot_be_used_is_one_line(given: str, told: str) -> None:
