@@ -112,9 +112,13 @@ class LauncherFile:
         return found
 
     def slots(self, fits: dict[str, int]) -> int:
-        """Workers of trials for which the whole cluster has room, the best machines first."""
+        """Workers of trials for which the whole cluster has room, the best machines first.
+
+        Machines on which none fits never come: Ray starts only what somebody asks for.
+        """
         types, left, found = self.content["available_node_types"], self.content["max_workers"], 0
-        for name in sorted(fits, key=lambda name: -types[name].get("priority", 0)):
+        able = [name for name, fit in fits.items() if fit]
+        for name in sorted(able, key=lambda name: -types[name].get("priority", 0)):
             count = min(left, types[name].get("max_workers", left))
             found, left = found + count * fits[name], left - count
         return found

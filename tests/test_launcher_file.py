@@ -72,6 +72,13 @@ def test_the_best_machines_are_counted_first() -> None:
     assert grown.room(sample_study())["resources.concurrent"] == 1 + 2 * 4
 
 
+def test_machines_on_which_no_trial_fits_take_no_place_of_others() -> None:
+    types = read(ROOT / "cluster.yaml")[1]["available_node_types"]
+    cpus = {"resources": {"CPU": 8}, "max_workers": 8, "priority": 1000, "node_config": {}}
+    grown = shipped(available_node_types={**types, "cpus": cpus}, max_workers=8)
+    assert grown.room(sample_study())["resources.concurrent"] == 8
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
