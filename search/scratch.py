@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "muse-scratch-"
@@ -24,16 +24,32 @@ def scratch() -> Iterator[Path]:
         with (root / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it however this process ends
             (root / "scratch").mkdir()
-            yield root / "scratch"
+            try:
+                yield root / "scratch"
+            finally:
+                clear(root)
+
+
+def clear(root: Path) -> None:
+    """Remove what a folder holds before its lock: a kill in between leaves what can be swept."""
+    shutil.rmtree(root / "scratch", ignore_errors=True)
 
 
 def sweep() -> None:
     """Remove what killed processes left: a worker's may hold a checkpoint of hundreds of MB."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        try:
-            if time.time() - lock.stat().st_mtime > YOUNG:
+    for root in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        lock = root / LOCK
+        with suppress(OSError):  # it is in use, gone by now, or another user's
+            if not lock.exists():  # killed at the very begin or end
+                if is_old(root):
+                    shutil.rmtree(root)
+            elif is_old(lock):
                 with lock.open() as held:
                     fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(lock.parent, ignore_errors=True)
-        except OSError:  # it is in use, gone by now, or another user's
-            continue
+                    clear(root)
+                    shutil.rmtree(root)
+
+
+def is_old(file: Path) -> bool:
+    """Whether it is older than what a process is about to lock."""
+    return time.time() - file.stat().st_mtime > YOUNG

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,3 +64,31 @@ def test_a_fresh_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / f"{scratch.PREFIX}x" / scratch.LOCK).touch()  # its maker is about to lock it
     scratch.sweep()
     assert (tmp_path / f"{scratch.PREFIX}x").exists()
+
+
+def test_what_a_folder_holds_goes_before_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a kill in the midst of it leaves what nobody knows to be left."""
+    there: list[bool] = []
+    remove = scratch.shutil.rmtree
+
+    def watched(folder: Path, *given: Any, **more: Any) -> None:
+        there.append((Path(folder).parent / scratch.LOCK).exists())
+        remove(folder, *given, **more)
+
+    with scratch.scratch() as folder:
+        (folder / "checkpoint").touch()
+        monkeypatch.setattr(scratch.shutil, "rmtree", watched)
+    assert there[0]
+    assert not folder.parent.exists()
+
+
+def test_an_old_folder_without_a_lock_is_swept_and_a_young_one_is_about_to_lock(
+    tmp_path: Path,
+) -> None:
+    old, young = tmp_path / "muse-scratch-old", tmp_path / "muse-scratch-young"
+    for folder in (old, young):
+        (folder / "scratch").mkdir(parents=True)
+    long_ago = time.time() - 600
+    os.utime(old, (long_ago, long_ago))
+    scratch.sweep()
+    assert (old.exists(), young.exists()) == (False, True)
