@@ -18,7 +18,7 @@ from search.scratch import scratch
 HERE = fs.LocalFileSystem()
 
 ADDRESS = re.compile(r"s3://[\w.-]+(/[^/@#?%\s]+)*/?")
-"""Without what an address reads otherwise than it stands: a key, a fragment, a question, an escape."""
+"""Without what reads otherwise than it stands: a key, a fragment, a question, an escape."""
 
 Stamp = tuple[int, int]
 """Size and time of the last change of a file."""
