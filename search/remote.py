@@ -124,11 +124,12 @@ def bring_back(head: Line, folder: str, root: Path) -> None:
     """Put a study's folder here, without checkpoints.
 
     Raises:
-        UserError: another study's is here.
+        UserError: something else is here, or what came is no study.
     """
     packed = head.ask("pack", folder)["file"]
     if not packed:
         return  # it never began
+    root = root.resolve()  # its folder may lie on another disk
     new = root.with_name(f".{root.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -137,10 +138,34 @@ def bring_back(head: Line, folder: str, root: Path) -> None:
         with tarfile.open(new / "packed.tar") as study:
             study.extractall(new, filter="data")
         (new / "packed.tar").unlink()
-        if root.exists() and key_of(root) != key_of(new):
-            raise UserError(f"{root}: another study stands here; --attach with another --output.")
-        shutil.rmtree(root, ignore_errors=True)
-        new.rename(root)
+        check_same(head, folder, new, root)
+        put_in_place(new, root)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     print(f"brought back to {root}; ray down {shlex.quote(str(head.file))} ends the machines")
+
+
+def check_same(head: Line, folder: str, new: Path, root: Path) -> None:
+    """Whether what came may stand in the place of what is here.
+
+    Raises:
+        UserError: it is no study, or here is something else than an older state of it.
+    """
+    if not (new / "study.yaml").is_file():
+        raise UserError(f"{head.file}: {folder} holds no study there, so nothing was brought back.")
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    if not (root / "study.yaml").is_file():
+        raise UserError(f"{root}: holds files that are no study; --attach with another --output.")
+    if key_of(root) != key_of(new):
+        raise UserError(f"{root}: another study stands here; --attach with another --output.")
+
+
+def put_in_place(new: Path, root: Path) -> None:
+    """Let a folder take the place of another; whenever this breaks off, one of them is whole."""
+    old = root.with_name(f".{root.name}.old")
+    if root.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        root.rename(old)
+    new.rename(root)
+    shutil.rmtree(old, ignore_errors=True)
