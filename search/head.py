@@ -92,10 +92,9 @@ def start(options: argparse.Namespace) -> dict[str, Any]:
     if code_hash() != options.code:
         tell("note: the cluster has other code than this machine; 'ray up --no-restart' brings it")
     client = JobSubmissionClient(DASHBOARD)
-    running = [job for job in jobs(client, options.name) if not job.status.is_terminal()]
-    if running:
-        raise UserError(f"a search of the study '{options.name}' runs there; --attach shows it.")
+    check_idle(client, options.name)
     wait_for_machines(options.machines)
+    check_idle(client, options.name)  # another may have waited for the same machines
     words = [sys.executable, "search/run.py", *map(os.path.expanduser, options.search)]
     identity = f"{options.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     client.submit_job(
@@ -105,6 +104,16 @@ def start(options: argparse.Namespace) -> dict[str, Any]:
         runtime_env={"env_vars": {"PYTHONUNBUFFERED": "1"}},  # lines arrive as they are printed
     )
     return {"job": identity}
+
+
+def check_idle(client: JobSubmissionClient, name: str) -> None:
+    """Make sure that nobody searches a study already.
+
+    Raises:
+        UserError: somebody does.
+    """
+    if any(not job.status.is_terminal() for job in jobs(client, name)):
+        raise UserError(f"a search of the study '{name}' runs there; --attach shows it.")
 
 
 def wait_for_machines(count: int) -> None:
@@ -177,7 +186,11 @@ async def print_log(client: JobSubmissionClient, identity: str) -> None:
 
 
 def pack(options: argparse.Namespace) -> dict[str, Any]:
-    """Put a study into one file, without what nobody asked for."""
+    """Put a study into one file, without what nobody asked for.
+
+    Raises:
+        UserError: something in it cannot be read, or changes meanwhile.
+    """
     folder = Path(options.folder).expanduser()
     if not folder.is_dir():
         return {"file": ""}
@@ -186,10 +199,16 @@ def pack(options: argparse.Namespace) -> dict[str, Any]:
         with suppress(OSError):  # another user's
             earlier.unlink()
     number, file = tempfile.mkstemp(".tar", begins)  # readable by nobody else, by no known name
-    with os.fdopen(number, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as packed:
-        for inside in sorted(folder.iterdir()):
-            if inside.name not in LEFT_BEHIND:
-                packed.add(inside, inside.name, filter=no_link)
+    try:
+        with os.fdopen(number, "wb") as stream, tarfile.open(fileobj=stream, mode="w") as packed:
+            for inside in sorted(folder.iterdir()):
+                if inside.name not in LEFT_BEHIND:
+                    packed.add(inside, inside.name, filter=no_link)
+    except BaseException as error:
+        Path(file).unlink()
+        if isinstance(error, OSError):
+            raise UserError(f"{folder}: cannot be packed ({error}); --attach again.") from error
+        raise
     return {"file": file}
 
 

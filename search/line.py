@@ -14,6 +14,14 @@ from search.marks import ANSWER, ERROR, LINE
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def quoted(path: str) -> str:
+    """A path for a shell, which still reads a leading tilde."""
+    home, slash, inside = path.partition("/")
+    if not home.startswith("~"):
+        return shlex.quote(path)
+    return home + slash + (shlex.quote(inside) if inside else "")
+
+
 class Line:
     """Asks `search/head.py` on the head of a cluster."""
 
@@ -33,7 +41,7 @@ class Line:
             UserError: the head refuses it, or there is no head.
             ConnectionError: the line broke before the answer.
         """
-        there = f"cd {self.checkout} && python -m search.head {shlex.join(words)}"
+        there = f"cd {quoted(self.checkout)} && python -m search.head {shlex.join(words)}"
         said = ["no answer"]
         with self.ray("exec", str(self.file), there) as process:
             try:

@@ -63,6 +63,23 @@ def test_what_is_no_answer_is_told_in_one_line(
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("checkout", "there"),
+    [("~/my code", "cd ~/'my code' &&"), ("/my code", "cd '/my code' &&"), ("~", "cd ~ &&")],
+)
+def test_a_checkout_with_a_blank_is_entered(
+    checkout: str, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(self: line.Line, *words: str) -> subprocess.Popen[str]:
+        said.append(words[2])
+        return subprocess.Popen(["echo", f"{ANSWER}{{}}"], stdout=subprocess.PIPE, text=True)
+
+    said: list[str] = []
+    monkeypatch.setattr(line.Line, "ray", answer)
+    line.Line(FILE, checkout).ask("pack", "a")
+    assert said[0].startswith(there)
+
+
 def test_a_lost_line_says_how_to_take_the_search_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     said_by_ray(monkeypatch, f"{LINE}1/3\n")
     options = build_parser().parse_args(["--cluster", "cluster.yaml"])
@@ -170,6 +187,31 @@ def test_another_study_of_the_same_name_is_not_replaced(study: Path, tmp_path: P
     assert key_and_files(root) == ("a-2", ["study.yaml"])
 
 
+def test_what_is_no_study_takes_no_folder_and_a_folder_that_is_none_is_not_taken(
+    study: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "results" / "a"
+    root.mkdir(parents=True)
+    (root / "notes").touch()
+    with pytest.raises(UserError, match="a: holds files that are no study; --attach with another"):
+        remote.bring_back(Here(FILE, ""), str(study), root)
+    (study / "study.yaml").unlink()
+    with pytest.raises(UserError, match=r"cluster\.yaml: .*/head/a holds no study there"):
+        remote.bring_back(Here(FILE, ""), str(study), root)
+    assert key_and_files(root) == ("", ["notes"])
+    assert [file.name for file in root.parent.iterdir()] == ["a"]
+
+
+def test_results_come_to_where_a_linked_folder_lies(study: Path, tmp_path: Path) -> None:
+    disk, link = tmp_path / "disk" / "a", tmp_path / "results" / "a"
+    for folder in (disk, link.parent):
+        folder.mkdir(parents=True)
+    link.symlink_to(disk)
+    remote.bring_back(Here(FILE, ""), str(study), link)
+    assert link.is_symlink()
+    assert (disk / "best" / "file").read_text() == "best"
+
+
 def key_and_files(root: Path) -> tuple[str, list[str]]:
     return remote.key_of(root), [file.name for file in root.iterdir()]
 
@@ -250,6 +292,32 @@ def test_a_search_is_a_job_that_remembers_its_study(
     home = str(Path.home())
     assert jobs.last["entrypoint"].endswith(f"search/run.py --output {home}/results --resume")
     assert "other code" not in capsys.readouterr().out
+
+
+def test_of_two_who_wait_for_machines_one_starts(
+    jobs: type[Jobs], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_: int) -> None:
+        jobs.known.append(Job("a", JobStatus.PENDING, 4))
+
+    monkeypatch.setattr(head, "wait_for_machines", wait)
+    monkeypatch.setattr(jobs, "last", {})
+    assert head.main(["start", "--ray", ray.__version__, "--code", "x", "a", "/there"]) == 2
+    assert "a search of the study 'a' runs there" in capsys.readouterr().out
+    assert jobs.last == {}
+
+
+def test_a_pack_that_fails_is_one_line_and_leaves_no_half_file(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shrunk(*_: Any, **__: Any) -> None:
+        raise OSError("unexpected end of data")
+
+    monkeypatch.setattr(head.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(head.tarfile.TarFile, "add", shrunk)
+    with pytest.raises(UserError, match=r"a: cannot be packed \(unexpected end of data\); --att"):
+        head.pack(argparse.Namespace(folder=str(study)))
+    assert not list(tmp_path.glob("*.tar"))
 
 
 @pytest.mark.parametrize(
