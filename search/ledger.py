@@ -242,6 +242,8 @@ def explain(error: DatabaseError) -> str:
     told = " ".join(str(error.orig).split())
     if "is full" in told or "disk I/O error" in told or "No space" in told:
         return f"the ledger cannot be written ({told}); make room, then --resume."
+    if "is locked" in told:
+        return f"the ledger is held by another program ({told}); close that, then --resume."
     if "connection" in told:
         return f"the ledger does not answer ({told}); once it does, --resume."
     return (

@@ -46,8 +46,9 @@ def take_copy(file: Path, copy: Path, study: str) -> bool:
     same = copy.resolve() == file.resolve()
     if same or not copy.is_file() or weight(file, study) >= weight(copy, study):
         return False
+    whole = weight(file, study) >= 0 and not find_damage(file)
     try:
-        if holds_others(file, study):
+        if whole or holds_others(file, study):  # another study may have begun in it, or be about to
             take_rows(file, copy, study)
         else:
             file.parent.mkdir(parents=True, exist_ok=True)

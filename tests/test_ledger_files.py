@@ -201,6 +201,29 @@ def test_a_copy_takes_the_place_of_its_own_study_only_and_in_whole(tmp_path: Pat
     again.close()
 
 
+def test_a_ledger_that_another_study_has_opened_stays_the_file_that_it_is(tmp_path: Path) -> None:
+    other = Ledger(Address(sqlite_url(tmp_path / "far.db"), "other"))
+    assert take_copy(tmp_path / "far.db", ledger_of(tmp_path / "ledger.db", "a"), "mine")
+    other.ask("b", "search", 0, POINT)
+    other.close()
+    assert trials_in(tmp_path / "far.db") == ["a"]
+    assert trials_in(tmp_path / "far.db", "other") == ["b"]
+
+
+def test_a_ledger_that_somebody_holds_is_told_as_that(tmp_path: Path) -> None:
+    def hurry(connection: Any) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+
+    ledger = open_ledger(tmp_path)
+    event.listen(ledger.engine, "begin", hurry)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute("begin immediate")
+        with pytest.raises(UserError, match=r"held by another program \(database is locked\); cl"):
+            ledger.ask("a", "search", 0, POINT)
+    ledger.ask("a", "search", 0, POINT)
+    ledger.close()
+
+
 @pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" * 9])
 def test_a_file_that_is_no_ledger_is_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ledger.db").write_bytes(content)
