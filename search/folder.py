@@ -146,6 +146,14 @@ def new_folder(
 
 def taken(root: Path) -> str:
     """Why no new study can begin in a folder; nothing where one can."""
+    try:
+        return stands_in(root)
+    except OSError as error:  # its name is too long, or it is closed to this user
+        return f"{root}: cannot be used ({error.strerror}); give another --output."
+
+
+def stands_in(root: Path) -> str:
+    """What hinders a new study in a folder that can be read."""
     if (root / ".finished").exists():
         return f"{root}: a finished study stands here; give another --name."
     if (root / "study.yaml").exists():

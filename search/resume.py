@@ -55,8 +55,17 @@ def resume(root: Path, wanted: Callable[[Study], Study], way: Way) -> None:
 
 
 def kept_twin(root: Path) -> str:
-    """Address of the twin that a folder names: another head may have gone on there meanwhile."""
-    return stored(root).storage if (root / "study.yaml").is_file() else ""
+    """Address of the twin that a folder names: another head may have gone on there meanwhile.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    try:
+        return stored(root).storage if (root / "study.yaml").is_file() else ""
+    except OSError as error:  # its name is too long, or it is closed to this user
+        raise UserError(
+            f"{root}: cannot be used ({error.strerror}); give another --output."
+        ) from error
 
 
 def check_budget(place: StudyFolder, study: Study) -> None:

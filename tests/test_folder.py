@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from muse.errors import UserError
-from search.folder import Places, check_owner, hold, new_folder, old_folder
+from search.folder import Places, check_owner, hold, new_folder, old_folder, taken
 from search.ledger import Address, Ledger
 from search.prior import Known, Prior
+from search.resume import kept_twin
 from search.schema import sqlite_file, sqlite_url
 from search.stored import ABOUT_NEW, stored, write_about
 from search.study import Study
@@ -310,6 +311,13 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(UserError, match=r"file.mine: cannot be written \(Not a directory\); give"):
         new_folder(tmp_path / "file" / "mine", STUDY, "abc")
+
+
+def test_an_output_with_too_long_a_name_is_named(tmp_path: Path) -> None:
+    root = tmp_path / ("x" * 300)
+    assert taken(root).endswith("(File name too long); give another --output.")
+    with pytest.raises(UserError, match=r"\(File name too long\); give another --output\.$"):
+        kept_twin(root)
 
 
 def test_a_second_search_is_kept_away(tmp_path: Path) -> None:
