@@ -8,6 +8,7 @@ from sqlalchemy.engine import URL
 from muse.errors import UserError
 from search.bucket import HERE, Twin, check_bucket, copy
 from search.faults import wait_for_storage
+from search.folder import hold
 from search.ledger_files import save_copy, take_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
@@ -62,11 +63,13 @@ def check_free(url: str) -> None:
     """Refuse a place where a study stands already.
 
     Raises:
-        UserError: one does, or nothing can be written there.
+        UserError: one does, or other files, or nothing can be written there.
     """
     check_bucket(url)
     if has_study(url):
         raise UserError(f"{url}: a study stands here; --resume it or give another --name.")
+    if Twin(Path(), url, STAY).names():  # what a folder lacks is removed from its twin
+        raise UserError(f"{url}: holds files that are no study; give another --name.")
 
 
 def has_study(url: str) -> bool:
@@ -83,15 +86,24 @@ def bring_back(root: Path, url: str) -> None:
         url: of the twin.
 
     Raises:
-        UserError: the bucket cannot be used, or holds another study.
+        UserError: the bucket cannot be used, or holds another study, or a search is at work here.
     """
     check_bucket(url)
     if not has_study(url):
         return
-    if not (root / "study.yaml").exists():
-        root.mkdir(parents=True, exist_ok=True)
-        Twin(root, url, {"trials"}).pull()
-        return
+    with hold(root):  # a search that is at work here writes on in what would be replaced
+        if (root / "study.yaml").exists():
+            take_newer(root, url)
+        else:
+            Twin(root, url, {"trials"}).pull()
+
+
+def take_newer(root: Path, url: str) -> None:
+    """Take a study from its twin where that knows more.
+
+    Raises:
+        UserError: it is another's.
+    """
     with scratch() as here:
         twin = Twin(root, url)
         for name in ("study.yaml", "ledger.db"):

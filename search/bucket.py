@@ -23,6 +23,8 @@ ADDRESS = re.compile(r"s3://[\w.-]+(/[^/@#?%\s]+)*/?")
 Stamp = tuple[int, int]
 """Size and time of the last change of a file."""
 
+UNKNOWN: Stamp = (-1, -1)
+
 
 def is_bucket(place: str) -> bool:
     """Whether a place is in a bucket; else it is a path."""
@@ -107,21 +109,32 @@ class Twin:
         """
         self.folder, self.leave_out = folder, leave_out
         self.there, self.root = opened(url)
-        self.known: dict[str, Stamp] = {}
+        self.known: dict[str, Stamp] | None = None
+        """What the bucket was last seen to hold; None: nobody has looked yet."""
 
     def pull(self) -> None:
         """Bring what the bucket holds to this machine."""
-        everything = fs.FileSelector(self.root, allow_not_found=True, recursive=True)
-        for found in self.there.get_file_info(everything):
-            name = Path(found.path).relative_to(self.root)
-            if found.is_file and name.parts[0] not in self.leave_out:
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                copy(self.there, found.path, HERE, str(self.folder / name))
+        for name in self.names():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copy(self.there, f"{self.root}/{name}", HERE, str(self.folder / name))
         self.known = self.stamps()
+
+    def names(self) -> list[str]:
+        """The files that the bucket holds, a probe of another process apart."""
+        everything = fs.FileSelector(self.root, allow_not_found=True, recursive=True)
+        files = [found for found in self.there.get_file_info(everything) if found.is_file]
+        names = [Path(found.path).relative_to(self.root) for found in files]
+        return [str(name) for name in names if self.goes(name)]
+
+    def goes(self, name: Path) -> bool:
+        """Whether a file belongs here and there."""
+        return name.parts[0] not in self.leave_out and not is_half(name)
 
     def push(self) -> None:
         """Make the bucket's folder what this one is; only what has changed since is sent."""
         now = self.stamps()
+        if self.known is None:  # what earlier processes sent may be gone here since
+            self.known = dict.fromkeys(self.names(), UNKNOWN)
         for name in (name for name, stamp in now.items() if self.known.get(name) != stamp):
             self.put(name, self.folder / name)
         for name in self.known.keys() - now.keys():
@@ -140,7 +153,7 @@ class Twin:
         return {
             str(name): (file.stat().st_size, file.stat().st_mtime_ns)
             for name, file in names.items()
-            if name.parts[0] not in self.leave_out and not is_half(name)
+            if self.goes(name)
         }
 
 

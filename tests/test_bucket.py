@@ -19,7 +19,7 @@ from muse.last import LAST
 from search import resume, worker
 from search.abroad import STAY, Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket
-from search.folder import Places, StudyFolder, new_folder
+from search.folder import Places, StudyFolder, hold, new_folder
 from search.keeper import Keeper
 from search.ledger import Ledger
 from search.searcher import Proposal
@@ -76,6 +76,30 @@ def test_only_what_has_changed_is_sent(
     (tmp_path / "b").write_text("bb")
     twin.push()
     assert sent == ["b"]
+
+
+def test_what_an_earlier_process_sent_and_is_gone_since_goes_from_the_bucket_too(
+    tmp_path: Path, url: str
+) -> None:
+    for name in ("old", "kept", "trials"):
+        (tmp_path / name).write_text(name)
+    Twin(tmp_path, url).push()
+    (tmp_path / "old").unlink()
+    (tmp_path / "kept").write_text("changed")
+    Twin(tmp_path, url, STAY).push()
+    assert names(url) == {"kept", "trials"}
+    with at_hand(url) as (folder, _):
+        assert (folder / "kept").read_text() == "changed"
+
+
+def test_a_place_of_other_files_in_a_bucket_is_never_taken(tmp_path: Path, url: str) -> None:
+    (tmp_path / "ledger.db").touch()
+    Twin(tmp_path, url).push()
+    check_free(url)  # all that a kill at the very start leaves
+    (tmp_path / "thesis.tex").touch()
+    Twin(tmp_path, url).push()
+    with pytest.raises(UserError, match="holds files that are no study; give another --name"):
+        check_free(url)
 
 
 def test_checkpoints_are_the_same_in_a_folder_and_in_a_bucket(tmp_path: Path, url: str) -> None:
@@ -258,6 +282,23 @@ def test_a_resume_that_names_no_storage_takes_what_another_head_has_added(
     monkeypatch.setattr(resume, "go", go)
     resume.resume(first, lambda study: study, Way())
     assert known == ["search-0000", "search-0001", "search-0002"]
+
+
+def test_a_study_at_which_a_search_is_at_work_takes_nothing_from_its_twin(
+    tmp_path: Path, url: str
+) -> None:
+    first, second = tmp_path / "first" / "mine", tmp_path / "second" / "mine"
+    end_a_trial(first, f"{url}/mine")
+    bring_back(second, f"{url}/mine")
+    (second / "best.yaml").write_text("older")
+    Abroad(second, f"{url}/mine", Ledger(second / "ledger.db").engine.url).send(everything=True)
+    (first / "best.yaml").write_text("just written")
+    (first / "ledger.db").unlink()  # it lies elsewhere, so the twin seems to know more
+    with hold(first), pytest.raises(UserError, match="another search is at work on this study"):
+        bring_back(first, f"{url}/mine")
+    assert (first / "best.yaml").read_text() == "just written"
+    bring_back(first, f"{url}/mine")
+    assert (first / "best.yaml").read_text() == "older"
 
 
 def test_a_study_is_not_replaced_by_another_of_its_name(tmp_path: Path, url: str) -> None:
