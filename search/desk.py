@@ -160,7 +160,9 @@ class Desk:
             self._fail(job, fault)
             return
         job.attempts += 1
-        job.spent += self.clock() - job.taken
+        seconds = self.clock() - job.taken
+        job.spent += seconds
+        job.paid += seconds * self._of(job).devices
         job.pool = None
         self.waiting.insert(0, job.task.trial_id)
         self.changed.notify_all()
@@ -175,10 +177,12 @@ class Desk:
         self._tell(job, message)
 
     def _tell(self, job: Job, message: Message) -> None:
-        elapsed = job.spent + (self.clock() - job.taken if job.pool is not None else 0.0)
+        now = self.clock() - job.taken if job.pool is not None else 0.0
+        elapsed = job.spent + now
         more = {"attempts": job.attempts, "elapsed": elapsed}
         if job.pool in self.pools:
-            more["devices"] = self.pools[job.pool].devices
+            devices = self.pools[job.pool].devices
+            more["devices"] = (job.paid + now * devices) / elapsed if job.spent else devices
         job.messages.append({**job.about, **message, **more})
         self.changed.notify_all()
 

@@ -67,8 +67,8 @@ class Ledger:
             where = Address(sqlite_url(where))
         self.where, self.study = where, where.study
         self.name = str(sqlite_file(where.url) or where.url)
-        self.counted: dict[str, tuple[float, int]] = {}
-        """Seconds and losses that are on record of what this process asked for."""
+        self.counted: dict[str, tuple[float, float, int]] = {}
+        """Seconds, device-seconds and losses on record of what this process asked for."""
         self.copied = 0.0
         self.words: dict[str, Word] = {}
         self.engine = open_engine(where.url)
@@ -105,7 +105,7 @@ class Ledger:
         again = {"state": "running", "budget": budget, "kind": "", "reason": ""}
         new = {"phase": phase, "seed": seed, "point": point, "asked": time.time(), "attempts": 1}
         key = {"study": self.study, "trial_id": trial_id}
-        self.counted[trial_id] = (0.0, 0)
+        self.counted[trial_id] = (0.0, 0.0, 0)
         row = UPSERTS[self.engine.dialect.name](TRIALS).values(**key, **new, **again)
         once_more = {**again, "attempts": TRIALS.c.attempts + 1}
         with self.transaction() as connection:
@@ -125,7 +125,7 @@ class Ledger:
     ) -> None:
         """An epoch has ended, and the trial with it where there is an outcome.
 
-        The same epoch told twice counts once.
+        The same epoch told twice counts once. `devices` is the mean since this process asked.
         """
         key = {"study": self.study, "trial_id": trial_id, "epoch": figures["epoch"]}
         row = UPSERTS[self.engine.dialect.name](REPORTS).values(**key, figures=storable(figures))
@@ -159,10 +159,11 @@ class Ledger:
 
     def spend(self, connection: Connection, trial_id: str, elapsed: float, devices: float) -> None:
         """Add what is new, to what is known from before an interruption too."""
-        seconds, lost = self.counted.get(trial_id, (0.0, 0))
+        seconds, paid, lost = self.counted.get(trial_id, (0.0, 0.0, 0))
         word = self.words.pop(trial_id, Word(lost=lost))
         new = max(0.0, elapsed - seconds)
-        self.counted[trial_id] = (max(elapsed, seconds), max(word.lost, lost))
+        cost = max(0.0, elapsed * devices - paid) if new else 0.0
+        self.counted[trial_id] = (seconds + new, paid + cost, max(word.lost, lost))
         first = and_(TRIALS.c.started == 0, literal(elapsed > 0))
         told = {name: said for name, said in asdict(word).items() if said and name != "lost"}
         connection.execute(
@@ -170,7 +171,7 @@ class Ledger:
             .where(self.mine(trial_id))
             .values(
                 seconds=TRIALS.c.seconds + new,
-                device_seconds=TRIALS.c.device_seconds + new * devices,
+                device_seconds=TRIALS.c.device_seconds + cost,
                 attempts=TRIALS.c.attempts + max(0, word.lost - lost),
                 started=case((first, time.time() - elapsed), else_=TRIALS.c.started),
                 **told,

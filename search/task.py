@@ -70,6 +70,9 @@ class Job:
     spent: float = 0.0
     """Seconds of earlier attempts."""
 
+    paid: float = 0.0
+    """Device-seconds of earlier attempts, each by what its pool held."""
+
     heard: float = 0.0
     """When its workers were last known to be at work."""
 

@@ -206,3 +206,20 @@ def test_a_trial_that_fails_because_its_pool_was_lost_costs_what_the_pool_held()
         assert (await desk.next("a", 0))["devices"] == 0.25
 
     run(story())
+
+
+def test_each_attempt_of_a_trial_costs_what_its_own_pool_held() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = Desk(max_failures=1, clock=clock)
+        for pool, devices, seconds in ((0, 0.25, 12), (1, 1.0, 4)):
+            await desk.open(pool, devices=devices, shares=devices < 1)
+            if pool == 0:
+                await desk.put(task("a"))
+            await desk.take(pool)
+            clock.now += seconds
+            await desk.lose(pool, LOST)
+        told = await desk.next("a", 0)
+        assert (told["elapsed"], told["devices"] * told["elapsed"]) == (16, 12 * 0.25 + 4)
+
+    run(story())

@@ -128,6 +128,13 @@ def test_a_trial_costs_what_its_workers_say_that_they_held(tune: Tune) -> None:
     assert (tune.entry("a").seconds, tune.entry("a").device_seconds) == (20.0, 5.0)
 
 
+def test_what_workers_held_is_the_mean_of_all_attempts(tune: Tune) -> None:
+    trial = tune.start("a")
+    tune.report(trial, 1, 0.5, devices=0.5)
+    tune.report(trial, 2, 0.5, devices=0.75)  # ten more seconds, on a whole device
+    assert (tune.entry("a").seconds, tune.entry("a").device_seconds) == (20.0, 15.0)
+
+
 def test_a_trial_with_fewer_epochs_was_stopped(tune: Tune) -> None:
     tune.train("a", 0.6, epochs=2)
     entry = tune.entry("a")
