@@ -66,7 +66,7 @@ def test_a_mistake_is_one_line(tmp_path: Path, compare: dict[str, Any], line: st
 
 
 def test_nothing_is_searched_in_a_comparison(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing is searched; leave out space"):
+    with pytest.raises(UserError, match="searches nothing; leave out space"):
         read(tmp_path, {}, space={"cross.theta": {"low": 0.0, "high": 0.5}})
 
 
