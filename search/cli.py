@@ -71,7 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted{ending.told()}", file=sys.stderr)
         return ending.status
-    except SystemExit:  # rich's own, where nobody reads the view's lines any more
+    except SystemExit as error:  # rich's own, where nobody reads the view's lines any more
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
         with suppress(BrokenPipeError):
             print(f"nobody reads the output any more{ending.told()}", file=sys.stderr)
         return 141
