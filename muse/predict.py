@@ -136,8 +136,8 @@ def keep_the_tweets(options: argparse.Namespace, asked: Sequence[Asked]) -> None
     tweets, file = options.tweets, options.output
     if file is None or not file.exists():
         return
-    is_text = file.suffix.lower() == ".txt" and tweets and file.parent.samefile(tweets)
     own = [path for path in (tweets, *(one.image for one in asked)) if path and path.exists()]
+    is_text = tweets in own and file.suffix.lower() == ".txt" and file.parent.samefile(tweets)
     if is_text or any(map(file.samefile, own)):
         raise UserError(f"--output {file}: holds tweets to label; give another place.")
 

@@ -112,7 +112,7 @@ def too_unsure(curve: Curve, findings: Findings) -> str:
     if unknown:
         return f"too few of the runs at {listed(unknown)} ended with a score"
     half = f"half of what training gains ({MOST * gain:.2g})"
-    deep = [number(level.value) for level in others if deep_runs(level, gain)]
+    deep = [number(v.value) for v in others if 0 < deep_runs(v, gain) < len(v.pairs)]
     if deep:
         return f"some runs at {listed(deep)} lost more than {half} and some did not"
     return (

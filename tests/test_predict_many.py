@@ -139,7 +139,8 @@ def test_lines_come_from_standard_input_and_go_into_a_file(
 ) -> None:
     stdin = SimpleNamespace(buffer=io.BytesIO(b'{"text": "here"}\n' * 5))
     monkeypatch.setattr(sys, "stdin", stdin)
-    out = tmp_path / "found.jsonl"
+    out = tmp_path / "found.txt"
+    out.write_text("lines of before")
     assert main([str(folder), "-", "--output", str(out)]) == 0
     assert len(out.read_text().splitlines()) == 5
 

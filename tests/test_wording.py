@@ -174,5 +174,7 @@ def test_a_cliff_names_what_failed_and_what_fell() -> None:
 def test_runs_of_a_value_that_do_not_agree_are_why_it_is_not_judged() -> None:
     mu = curve_of("cross.mu", "unjudged")
     wild = [replace(v, pairs=(-0.5, 0.0, 0.0)) if v.value == 0 else v for v in mu.levels]
+    alike = [replace(v, pairs=(-0.5,) * 3) if v.value == 0 else v for v in mu.levels]
+    assert "some did not" not in reading(replace(mu, levels=tuple(alike)), FINDINGS)
     told = reading(replace(mu, levels=tuple(wild)), FINDINGS)
     assert "some runs at 0 lost more than half of what training gains (0.2" in told
