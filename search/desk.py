@@ -177,14 +177,28 @@ class Desk:
         self._tell(job, message)
 
     def _tell(self, job: Job, message: Message) -> None:
-        now = self.clock() - job.taken if job.pool is not None else 0.0
-        elapsed = job.spent + now
-        more = {"attempts": job.attempts, "elapsed": elapsed}
-        if job.pool in self.pools:
-            devices = self.pools[job.pool].devices
-            more["devices"] = (job.paid + now * devices) / elapsed if job.spent else devices
+        more = {"attempts": job.attempts, **self._cost(job)}
         job.messages.append({**job.about, **message, **more})
         self.changed.notify_all()
+
+    def _cost(self, job: Job) -> dict[str, float]:
+        """Seconds that a trial has had workers, and how many devices they held on average."""
+        now = self.clock() - job.taken if job.pool is not None else 0.0
+        elapsed = job.spent + now
+        if job.pool not in self.pools:
+            return {"elapsed": elapsed}
+        devices = self.pools[job.pool].devices
+        mean = (job.paid + now * devices) / elapsed if job.spent else devices
+        return {"elapsed": elapsed, "devices": mean}
+
+    async def unended(self) -> dict[str, dict[str, float]]:
+        """What each trial that workers have has cost so far: an interruption ends it untold."""
+        async with self.changed:
+            return {
+                name: self._cost(job)
+                for name, job in self.jobs.items()
+                if job.pool in self.pools and not job.ended
+            }
 
     async def next(self, trial_id: str, seen: int) -> Message:
         """A driver waits for the message after the first `seen`, and so agrees to those."""

@@ -211,6 +211,12 @@ class Keeper(Unsaved, tune.Callback):  # type: ignore[misc]
         if self.ended <= SMALL_TABLE or time.monotonic() - self.drawn > REDRAW_AFTER:
             self.table()
 
+    @guarded
+    def charge(self, unended: dict[str, dict[str, float]]) -> None:
+        """Put on record what trials have cost since their last epoch that nobody waits for."""
+        for trial_id, cost in unended.items():
+            self.ledger.charge(trial_id, cost["elapsed"], cost["devices"])
+
     def table(self) -> None:
         """Draw `trials.csv` anew."""
         file = self.folder / "trials.csv"

@@ -1,8 +1,11 @@
 """A list of proposals, or Optuna's, through Ray Tune to the worker groups."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import ray
+import ray.exceptions
 from ray import tune
 from ray.tune import Callback, Stopper
 from ray.tune.execution import class_cache
@@ -12,6 +15,7 @@ from ray.tune.search import ConcurrencyLimiter
 from muse.errors import UserError
 from search.cluster import HEAD, Cluster
 from search.keeper import Keeper
+from search.pools import HURRY
 from search.scratch import scratch
 from search.searcher import Listed, Unsaved
 from search.trial import drive
@@ -86,6 +90,29 @@ def tune_phase(
         UserError: trial after trial failed, or nothing can be put on record any more.
     """
     keep_keys_here()
+    try:
+        run_tune(cluster, keeper, searcher, scheduler, drive)
+    finally:
+        with suppress(ray.exceptions.RayError):  # gone, and with it what it knows
+            keeper.charge(ray.get(cluster.desk.unended.remote(), timeout=HURRY))
+    if keeper.broken:
+        raise UserError(keeper.broken)
+    keeper.table()
+    if keeper.given_up:
+        raise UserError(
+            f"the last {len(keeper.streak.reasons)} trials failed ({keeper.streak.kind}), so the "
+            f"search has stopped: {keeper.streak.reasons[-1]}"
+        )
+
+
+def run_tune(
+    cluster: Cluster,
+    keeper: Keeper,
+    searcher: Listed,
+    scheduler: TrialScheduler,
+    drive: Callable[..., None],
+) -> None:
+    """Let Tune run until the searcher has finished; Ctrl-C gets through."""
     driver = tune.with_parameters(drive, desk=cluster.desk)
     with scratch() as folder:  # Tune insists on one; the ledger has all of it
         tune.Tuner(
@@ -103,11 +130,3 @@ def tune_phase(
                 verbose=0,
             ),
         ).fit()
-    if keeper.broken:
-        raise UserError(keeper.broken)
-    keeper.table()
-    if keeper.given_up:
-        raise UserError(
-            f"the last {len(keeper.streak.reasons)} trials failed ({keeper.streak.kind}), so the "
-            f"search has stopped: {keeper.streak.reasons[-1]}"
-        )

@@ -144,6 +144,12 @@ class Ledger:
             self.settle(connection, trial_id, (state, reason))
         self.save_copy()
 
+    def charge(self, trial_id: str, elapsed: float, devices: float) -> None:
+        """A trial was interrupted `elapsed` seconds after this process asked for it."""
+        with self.transaction() as connection:
+            self.spend(connection, trial_id, elapsed, devices)
+        self.save_copy()
+
     def forget(self, trial_id: str) -> None:
         """A trial is to be trained from its beginning: its epochs go, what they cost stays."""
         told = (REPORTS.c.study == self.study) & (REPORTS.c.trial_id == trial_id)

@@ -223,3 +223,21 @@ def test_each_attempt_of_a_trial_costs_what_its_own_pool_held() -> None:
         assert (told["elapsed"], told["devices"] * told["elapsed"]) == (16, 12 * 0.25 + 4)
 
     run(story())
+
+
+def test_what_an_interrupted_trial_has_cost_so_far_can_be_asked_for() -> None:
+    async def story() -> None:
+        clock = Clock()
+        desk = Desk(max_failures=1, clock=clock)
+        await desk.open(0, devices=0.25, shares=True)
+        for name in ("done", "waits", "runs"):
+            await desk.put(task(name))
+        await desk.take(0)
+        await desk.finish("done", {})
+        await desk.open(1, devices=2.0, shares=False)
+        desk.waiting.reverse()
+        await desk.take(1)
+        clock.now += 7
+        assert await desk.unended() == {"runs": {"elapsed": 7, "devices": 2.0}}
+
+    run(story())
