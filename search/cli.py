@@ -30,7 +30,7 @@ class Ending:
 
     status = 130
     study: Path | None = None
-    """The folder of what it interrupted; None before it is known."""
+    """The folder of what it interrupted; None before it is known, and on a cluster's head."""
 
     def terminate(self, *_: object) -> None:
         """Take SIGTERM."""

@@ -5,6 +5,7 @@ confirmation and the curves each have seeds of their own, because what was chose
 with a seed looks better with that seed than it is (see docs/decisions/0004).
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, product
@@ -50,9 +51,12 @@ def compared(study: Study) -> dict[str, list[Proposal]]:
 
 
 def number_text(value: Value) -> str:
-    """A value in a trial id, which names a folder too."""
+    """A value in a trial id, which names a folder too and stands in an address.
+
+    Two values have two texts: what neither may hold becomes its number in hexadecimal.
+    """
     text = f"{value:.12g}" if isinstance(value, float) else str(value)
-    return text.replace("/", "_")
+    return re.sub(r"[^\w.+-]", lambda found: f"~{ord(found[0]):x}~", text, flags=re.ASCII)
 
 
 def candidates(study: Study, search: Sequence[Entry]) -> list[Entry]:

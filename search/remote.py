@@ -111,7 +111,7 @@ def follow(head: Line, name: str, root: Path, options: argparse.Namespace) -> in
         end = head.ask("follow", name)
     except KeyboardInterrupt:
         print(f"\nthe search goes on over there: {again}\n{head.stop_with()}")
-        return 130
+        raise  # Ctrl-C and SIGTERM have a status each
     except ConnectionError as error:
         raise UserError(f"{error}; if the head is up the search goes on there: {again}") from error
     if end["status"] and not end["said"].startswith("Job entrypoint command failed"):

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from search.plan import (
     curve_seeds,
     incumbent,
     missing,
+    number_text,
     run_count,
     strongest_pairs,
     sweep,
@@ -289,6 +291,13 @@ def test_a_path_among_the_choices_makes_no_folder_below_the_trials() -> None:
     best = replace(BEST, point={"cross.theta": 0.1, "text.weights": "a/b"})
     ids = [run.trial_id for run in sweep(sample_study(space=space), best, 3, 1)]
     assert not any("/" in trial_id for trial_id in ids)
+
+
+def test_two_values_have_two_ids_that_an_address_takes_as_they_are() -> None:
+    values = ["a/b", "a_b", "a b", "a%2Fb", "a~2f~b", "a#b", "ä", 1.0e-5, -3, True]
+    texts = [number_text(value) for value in values]
+    assert len(set(texts)) == len(values)
+    assert not [text for text in texts if quote(text, safe="+") != text]
 
 
 @settings(max_examples=50)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -362,3 +363,21 @@ def test_options_that_do_not_go_together_are_one_line(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert said in error
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_leaves_a_search_on_a_cluster_is_told_that_it_goes_on(
+    how: signal.Signals,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def left(options: argparse.Namespace, *given: Any) -> int:
+        return remote.follow(line.Line(FILE, "~/muse-search"), "a", Path("a"), options)
+
+    monkeypatch.setattr(line.Line, "ask", lambda *_: signal.raise_signal(how))
+    monkeypatch.setattr(remote, "talk", left)
+    assert main(["--cluster", "cluster.yaml"]) == status
+    told = capsys.readouterr()
+    assert "goes on over there: python search/run.py --cluster cluster.yaml --name a" in told.out
+    assert told.err == "\ninterrupted\n"
