@@ -9,7 +9,7 @@ from muse.errors import UserError
 from search.bucket import HERE, Twin, check_bucket, copy
 from search.faults import wait_for_storage
 from search.folder import hold
-from search.ledger_files import save_copy, take_copy
+from search.ledger_files import knows_more, save_copy, take_copy
 from search.schema import sqlite_file
 from search.scratch import scratch
 from search.stored import key_of, resumes
@@ -95,7 +95,7 @@ def bring_back(root: Path, url: str) -> None:
         if (root / "study.yaml").exists():
             take_newer(root, url)
         else:
-            Twin(root, url, {"trials"}).pull()
+            Twin(root, url, {"trials"}).pull(last="study.yaml")
 
 
 def take_newer(root: Path, url: str) -> None:
@@ -115,9 +115,11 @@ def take_newer(root: Path, url: str) -> None:
                 f"--storage: {url} holds another study than {root}; give another --name or "
                 "--output, or the storage that this study began with."
             )
-        if (here / "ledger.db").is_file():
-            newer = take_copy(root / "ledger.db", here / "ledger.db", key)
+        copy_of_ledger = here / "ledger.db"
+        if copy_of_ledger.is_file():
+            newer = knows_more(copy_of_ledger, root / "ledger.db", key)
         else:  # all heads share a database
             newer = resumes(here) > resumes(root)
-        if newer:  # all else is newer there, too
-            Twin(root, url, STAY).pull()
+        if newer:  # all else is newer there, too; what says so comes last, for a kill may part them
+            Twin(root, url, STAY).pull(last="study.yaml")
+            take_copy(root / "ledger.db", copy_of_ledger, key)

@@ -112,11 +112,17 @@ class Twin:
         self.known: dict[str, Stamp] | None = None
         """What the bucket was last seen to hold; None: nobody has looked yet."""
 
-    def pull(self) -> None:
-        """Bring what the bucket holds to this machine."""
-        for name in self.names():
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            copy(self.there, f"{self.root}/{name}", HERE, str(self.folder / name))
+    def pull(self, last: str = "") -> None:
+        """Bring what the bucket holds to this machine.
+
+        Args:
+            last: name of the file that says that all others are here.
+        """
+        for name in sorted(self.names(), key=lambda name: name == last):
+            file, half = self.folder / name, self.folder / ".pulled"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            copy(self.there, f"{self.root}/{name}", HERE, str(half))
+            half.replace(file)
         self.known = self.stamps()
 
     def names(self) -> list[str]:

@@ -27,10 +27,17 @@ def save_copy(file: Path, copy: Path) -> None:
         ) from error
 
 
-def take_copy(file: Path, copy: Path, study: str) -> bool:
-    """Bring a study back from a copy of its ledger that knows more of it than the ledger does.
+def knows_more(copy: Path, file: Path, study: str) -> bool:
+    """Whether a copy of a ledger knows more of a study than the ledger does.
 
     That is so where the ledger is gone, or the study moved to another machine and came back.
+    """
+    same = copy.resolve() == file.resolve()
+    return not same and copy.is_file() and weight(copy, study) > weight(file, study)
+
+
+def take_copy(file: Path, copy: Path, study: str) -> bool:
+    """Bring a study back from a copy of its ledger that knows more of it than the ledger does.
 
     Args:
         file: the ledger; other studies in it stay as they are.
@@ -43,8 +50,7 @@ def take_copy(file: Path, copy: Path, study: str) -> bool:
     Raises:
         UserError: the ledger cannot be written.
     """
-    same = copy.resolve() == file.resolve()
-    if same or not copy.is_file() or weight(file, study) >= weight(copy, study):
+    if not knows_more(copy, file, study):
         return False
     whole = weight(file, study) >= 0 and not find_damage(file)
     try:

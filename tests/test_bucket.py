@@ -1,6 +1,8 @@
 """What lives in a bucket, on a real S3 server: trials' checkpoints and a study's twin."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ from muse.device import Worker
 from muse.errors import UserError
 from muse.fingerprint import fingerprint
 from muse.last import LAST
-from search import resume, worker
+from search import bucket, resume, worker
 from search.abroad import STAY, Abroad, bring_back, check_free
 from search.bucket import Checkpoints, Twin, at_hand, check_bucket
 from search.folder import Places, StudyFolder, hold, new_folder
@@ -231,6 +233,45 @@ def test_a_head_that_comes_back_takes_all_that_is_newer_from_the_twin(
     bring_back(first, f"{url}/mine")
     assert (first / "best.yaml").read_text() == "new"
     assert Ledger(first / "ledger.db").entry("search-0001").state == "stopped"
+
+
+def killed_after(files: int) -> Callable[..., None]:
+    """Copies so many files of a bucket, and no more."""
+    left = iter(range(files))
+
+    def copy(*given: Any) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        bucket.fs.copy_files(given[1], given[3], given[0], given[2])
+
+    return copy
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_head_that_is_killed_while_it_takes_a_study_takes_all_of_it_the_next_time(
+    back: bool, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first" / "mine", tmp_path / "second" / "mine"
+    end_a_trial(first, f"{url}/mine")
+    if back:  # to an older state
+        shutil.copytree(first, second)
+    for name in ("a.csv", "z.csv"):  # one before study.yaml, one behind it
+        (first / name).write_text("new")
+    ledger = Ledger(first / "ledger.db")
+    ledger.end("search-0001", "stopped", 1.0, 1.0, "known better")
+    Abroad(first, f"{url}/mine", ledger.engine.url).send(everything=True)
+    ledger.close()
+
+    for files in range(len(names(f"{url}/mine"))):
+        there = tmp_path / str(files) / "mine"
+        if back:
+            shutil.copytree(second, there)
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(bucket, "copy", killed_after(files))
+            bring_back(there, f"{url}/mine")
+        bring_back(there, f"{url}/mine")
+        assert {"a.csv", "z.csv"} < {file.name for file in there.iterdir()}
+        assert Ledger(there / "ledger.db").entry("search-0001").state == "stopped"
 
 
 def test_with_a_ledger_in_a_database_the_head_that_resumed_last_is_the_newer_one(
