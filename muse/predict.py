@@ -8,7 +8,6 @@ python -m muse.predict results/quickstart/best tweets.jsonl    ({"text": "...", 
 import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from rich.progress import track
 
 from muse.asked import Asked, asked_in_folder, asked_in_lines, checked
 from muse.errors import UserError
+from muse.unread import write_no_more
 
 
 def read_asked(options: argparse.Namespace) -> list[Asked]:
@@ -171,12 +171,6 @@ def tell(answers: Iterable[dict[str, Any]], options: argparse.Namespace) -> int:
             "another place."
         ) from error
     return failed
-
-
-def write_no_more() -> None:
-    """Have the last flush of standard output, at this program's end, go nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def output(options: argparse.Namespace, stack: ExitStack) -> TextIO:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from muse.errors import UserError
+from muse.unread import write_no_more
 from search.experiment import build_study, read_study
 from search.importing import importing
 from search.options import build_parser, check_cluster_options, chosen_phases, overrides
@@ -58,10 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
     ending = Ending()
     before = signal.signal(signal.SIGTERM, ending.terminate)
     try:
-        return command(options, ending)
+        status = command(options, ending)
+        sys.stdout.flush()  # here, where somebody who reads no more is expected
+        return status
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        return unread(ending)
     except OSError as error:
         if not (remedy := way_out(error)):
             raise
@@ -74,11 +79,17 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as error:  # rich's own, where nobody reads the view's lines any more
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        with suppress(BrokenPipeError):
-            print(f"nobody reads the output any more{ending.told()}", file=sys.stderr)
-        return 141
+        return unread(ending)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def unread(ending: Ending) -> int:
+    """End a command whose output nobody reads; returns its exit status."""
+    write_no_more()
+    with suppress(BrokenPipeError):
+        print(f"nobody reads the output any more{ending.told()}", file=sys.stderr)
+    return 141
 
 
 def command(options: argparse.Namespace, ending: Ending) -> int:

@@ -212,6 +212,23 @@ raise SystemExit(search.cli.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_dry_run_that_nobody_reads_ends_without_a_traceback(buffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    shown = subprocess.run(
+        [sys.executable, "search/run.py", "--dry-run"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (shown.returncode, shown.stderr) == (141, "nobody reads the output any more\n")
+
+
 def test_who_reads_on_no_more_is_told_how_the_study_goes_on(tmp_path: Path) -> None:
     search = subprocess.Popen(
         [sys.executable, "-c", ENDLESS, "--output", str(tmp_path)],
