@@ -18,7 +18,7 @@ from muse.errors import UserError
 from muse.unread import write_no_more
 from search.experiment import build_study, read_study
 from search.importing import importing
-from search.options import build_parser, check_cluster_options, chosen_phases, overrides
+from search.options import check_cluster_options, chosen_phases, overrides, read_options
 from search.problems import way_out
 from search.quiet import be_quiet
 from search.study import Study
@@ -55,11 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without Greek ends no study
         sys.stdout.reconfigure(errors="replace")
-    options = build_parser().parse_args(arguments)
     ending = Ending()
     before = signal.signal(signal.SIGTERM, ending.terminate)
     try:
-        status = command(options, ending)
+        status = command(read_options(arguments), ending)
         sys.stdout.flush()  # here, where somebody who reads no more is expected
         return status
     except UserError as error:

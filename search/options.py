@@ -1,8 +1,11 @@
 """Every option of the command line, and what may be wrong with what is given."""
 
 import argparse
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -23,9 +26,34 @@ def place(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text}: no such user is known here") from error
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line as all others are told, without every option before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help shows every option.")
+
+
+def read_options(given: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; None stands for this process's.
+
+    Raises:
+        UserError: an option is unknown, or is given what it does not take.
+    """
+    parser = build_parser()
+    options, unknown = parser.parse_known_args(given)
+    if unknown and not unknown[0].startswith("-"):
+        raise UserError(f"{unknown[0]}: stands beside {options.experiment}; give one experiment.")
+    if unknown:
+        known = re.findall(r"--[a-z-]+", parser.format_usage())
+        near = get_close_matches(unknown[0].partition("=")[0], known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else "; --help shows every option."
+        raise UserError(f"{unknown[0]}: is no option{meant}")
+    return options
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Every option, with what it does."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run.py", description="Search MuSE's settings and record how much each matters."
     )
     add = parser.add_argument

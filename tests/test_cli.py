@@ -212,6 +212,26 @@ raise SystemExit(search.cli.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--trails", "4"], "--trails: is no option; did you mean --trials?"),
+        (["--trails=4"], "--trails=4: is no option; did you mean --trials?"),
+        (["--qqq"], "--qqq: is no option; --help shows every option."),
+        (["a.yaml", "b.yaml"], "b.yaml: stands beside a.yaml; give one experiment."),
+        (
+            ["--trials", "x"],
+            "argument --trials: invalid int value: 'x'; --help shows every option.",
+        ),
+    ],
+)
+def test_a_mistake_in_an_option_is_one_line(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(given) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
+
+
 @pytest.mark.parametrize("buffered", ["", "1"])
 def test_a_dry_run_that_nobody_reads_ends_without_a_traceback(buffered: str) -> None:
     reading, writing = os.pipe()
@@ -270,10 +290,9 @@ def test_a_home_is_written_out_behind_an_equals_sign_too(monkeypatch: pytest.Mon
     assert paths == (home / "mine.yaml", home / "out", home / "old", home / "c.yaml")
 
 
-def test_the_home_of_an_unknown_user_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+def test_the_home_of_an_unknown_user_is_told() -> None:
+    with pytest.raises(UserError, match="--output: ~nobody-at-all/out: no such user is known here"):
         build_parser().parse_args(["--output=~nobody-at-all/out"])
-    assert "--output: ~nobody-at-all/out: no such user is known here" in capsys.readouterr().err
 
 
 def test_phases_may_be_named_with_spaces_and_none_stands_for_all() -> None:
