@@ -13,6 +13,7 @@ import pytest
 import yaml
 from sample_entries import BEST, POINT, SPACE, sample_study
 
+from muse.errors import UserError
 from search.cli import Ending, asked_for, confirm, main
 from search.options import build_parser, chosen_phases, overrides
 from search.plan import sweep
