@@ -148,8 +148,13 @@ def taken(root: Path) -> str:
     """Why no new study can begin in a folder; nothing where one can."""
     try:
         return stands_in(root)
-    except OSError as error:  # its name is too long, or it is closed to this user
-        return f"{root}: cannot be used ({error.strerror}); give another --output."
+    except OSError as error:
+        return unusable(root, error)
+
+
+def unusable(root: Path, error: OSError) -> str:
+    """What is said of a folder whose name is too long, or that is closed to this user."""
+    return f"{root}: cannot be used ({error.strerror}); give another --output."
 
 
 def stands_in(root: Path) -> str:

@@ -80,6 +80,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="bound of the curves: no pairs, then fewer seeds, points",
     )
     add("--allow-changed", action="store_true", help="resume although code, data or study changed")
+    add("--no-samples", action="store_true", help="show no tweet of the corpus in the review")
+    add("--dry-run", action="store_true", help="print the checked study and what it may cost")
+    add("--yes", action="store_true", help="start what may take above an hour without asking")
+    add("--cost", action="store_true", help="what a study has spent so far, at the named price")
+    add_places(parser)
+    add_cluster_options(parser)
+    return parser
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where earlier studies are, and what a study keeps outside of its folder."""
+    add = parser.add_argument
     add(
         "--warm-start",
         action="append",
@@ -102,12 +114,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="s3://BUCKET/FOLDER for checkpoints and a copy of the study, where nodes share no "
         "disk (the output folder)",
     )
-    add("--no-samples", action="store_true", help="show no tweet of the corpus in the review")
-    add("--dry-run", action="store_true", help="print the checked study and what it may cost")
-    add("--yes", action="store_true", help="start what may take above an hour without asking")
-    add("--cost", action="store_true", help="what a study has spent so far, at the named price")
-    add_cluster_options(parser)
-    return parser
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:

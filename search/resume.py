@@ -8,7 +8,7 @@ from search.abroad import bring_back
 from search.bucket import Checkpoints
 from search.changes import changes, check_comparable, history
 from search.entry import Word
-from search.folder import StudyFolder, check_owner, old_folder
+from search.folder import StudyFolder, check_owner, old_folder, unusable
 from search.ledger import Ledger
 from search.plan import is_open
 from search.reading import read
@@ -62,10 +62,8 @@ def kept_twin(root: Path) -> str:
     """
     try:
         return stored(root).storage if (root / "study.yaml").is_file() else ""
-    except OSError as error:  # its name is too long, or it is closed to this user
-        raise UserError(
-            f"{root}: cannot be used ({error.strerror}); give another --output."
-        ) from error
+    except OSError as error:
+        raise UserError(unusable(root, error)) from error
 
 
 def check_budget(place: StudyFolder, study: Study) -> None:
