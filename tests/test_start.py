@@ -1,89 +1,18 @@
 """A command starts, resumes or refuses: everything but the search itself, which is replaced."""
 
 import os
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from commands_story import EXPERIMENT, POINT, Commands, made_commands  # noqa: F401
 from PIL import Image
 
-from search import resume, start
+from search import resume
 from search.cli import main
 from search.entry import Word
 from search.ledger import Ledger
 from search.schema import sqlite_file
 from search.stored import stored
-from search.study import Study
-
-EXPERIMENT = """
-preset: tiny
-data: {synthetic_tweets: 24}
-budget: {trials: 3, epochs: 2}
-fixed: {cross.layers: 4}
-space:
-  cross.theta: {low: 0.0, high: 0.5}
-  cross.mu: {low: 0, high: 2}
-"""
-POINT = {"cross.theta": 0.1, "cross.mu": 1}
-
-
-class Commands:
-    """Runs the command; notes what would have been searched."""
-
-    def __init__(self, folder: Path, said: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.said = folder, said
-        self.file = folder / "mine.yaml"
-        self.file.write_text(EXPERIMENT)
-        self.went: list[Study] = []
-        self.places: list[Any] = []
-        self.notes: Sequence[str] = ()
-
-    def go(self, study: Study, place: Any, *given: Any) -> None:
-        """Instead of a search: one trial ends, one is interrupted."""
-        *_, self.notes = given
-        self.went.append(study)
-        self.places.append(place)
-        ledger = Ledger(place.ledger)
-        if not ledger.entries():
-            for name in ("search-0000", "search-0001"):
-                ledger.ask(name, "search", 0, POINT, study.budget.epochs)
-                ledger.report(name, {"epoch": 1, "value": 0.5, "elapsed": 1.0}, 1.0)
-            ledger.report("search-0000", {"epoch": 2, "value": 0.7, "elapsed": 2.0}, 1.0)
-            ledger.end("search-0000", "completed", 2.0, 1.0, "")
-        ledger.close()
-
-    def run(self, *words: str, name: str = "mine") -> str:
-        """The command's error; nothing where it went well."""
-        given = [*words, "--output", str(self.folder / "results"), "--name", name]
-        status = main(given)
-        error = self.said.readouterr().err
-        assert (status, error.count("\n")) in [(0, 0), (2, 1)]
-        return error
-
-    def states(self, name: str = "mine") -> list[str]:
-        ledger = Ledger(self.root(name) / "ledger.db")
-        found = [e.state for e in ledger.entries()]
-        ledger.close()
-        return found
-
-    def root(self, name: str = "mine") -> Path:
-        return self.folder / "results" / name
-
-
-@pytest.fixture
-def commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Commands:
-    """A study that was begun and interrupted."""
-    monkeypatch.setenv("MUSE_CACHE", str(tmp_path / "cache"))
-    made = Commands(tmp_path, capsys)
-    for module in (start, resume):
-        monkeypatch.setattr(module, "go", made.go)
-    assert made.run(str(made.file)) == ""
-    return made
 
 
 def test_the_same_command_resumes(commands: Commands) -> None:
@@ -234,83 +163,9 @@ def test_a_ledger_that_lost_its_trials_is_not_begun_anew(commands: Commands) -> 
     assert "the ledger is gone" in commands.run("--resume")
 
 
-def test_an_earlier_study_lends_its_full_trials_and_a_resume_knows_them(
-    commands: Commands,
-) -> None:
-    earlier = ["--warm-start", str(commands.root())]
-    assert commands.run(str(commands.file), *earlier, *earlier, name="next") == ""
-    assert commands.notes == [f"learning from 1 trial of {commands.root()}"]
-    assert commands.run("--resume", name="next") == ""
-    assert commands.run("--resume", *earlier, name="next") == ""  # the same command, too
-    for place in commands.places[1:]:
-        (prior,) = place.priors
-        assert prior.folder == str(commands.root())
-        (trial,) = prior.trials  # the one that was trained in full
-        assert (trial.trial_id, trial.point, trial.value) == ("search-0000", POINT, 0.7)
-    about = yaml.safe_load((commands.root("next") / "study.yaml").read_text())
-    assert about["warm_start"][0]["trials"][0]["trial_id"] == "search-0000"
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("budget.epochs=3", "although budget.epochs changed (2, now 3)"),
-        ("train.batch_size=7", "although fixed.train.batch_size changed (not given, now 7)"),
-        ("data.synthetic_seed=1", "although its data was other"),
-    ],
-)
-def test_in_what_an_earlier_study_was_otherwise_is_said(
-    commands: Commands, option: str, said: str
-) -> None:
-    earlier = ["--warm-start", str(commands.root()), "--set", option]
-    assert commands.run(str(commands.file), *earlier, name="next") == ""
-    assert commands.notes == [f"learning from 1 trial of {commands.root()}, {said}"]
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("space.cross.theta={low: 0.0, high: 0.4}", "cross.theta is range 0.0..0.5 there, range"),
-        ("cross.theta=0.2", "cross.theta is searched only there"),
-        ("space.loss.alpha={low: 0.1, high: 0.5}", "loss.alpha is searched only here"),
-        ("metric=valid_f1_official", "its metric is valid_f1, this study's is valid_f1_official"),
-    ],
-)
-def test_an_earlier_study_of_another_space_is_refused(
-    commands: Commands, option: str, said: str
-) -> None:
-    earlier = ["--warm-start", str(commands.root())]
-    error = commands.run(str(commands.file), *earlier, "--set", option, name="next")
-    assert said in error
-    assert not commands.root("next").exists()
-
-
-def test_an_earlier_study_that_was_brought_back_is_read_from_its_folder(
-    commands: Commands, tmp_path: Path
-) -> None:
-    there = tmp_path / "the heads"
-    there.mkdir()
-    url = f"sqlite:///{there}/far.db"
-    assert commands.run(str(commands.file), "--ledger", url, name="far") == ""
-    shutil.rmtree(there)  # only the copy in the study's folder came here
-    earlier = ["--warm-start", str(commands.root("far"))]
-    assert commands.run(str(commands.file), *earlier, name="next") == ""
-    assert [prior.trials[0].trial_id for prior in commands.places[-1].priors] == ["search-0000"]
-    assert not there.exists()
-
-
 def test_a_search_is_not_made_smaller_than_it_is(commands: Commands) -> None:
     assert "1 are asked for, but 2 are on record" in commands.run("--resume", "--trials", "1")
     assert commands.run("--resume", "--trials", "2") == ""
-
-
-def test_a_strangers_study_is_not_learnt_from(
-    commands: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
-    earlier = ["--warm-start", str(commands.root())]
-    assert "belongs to another user" in commands.run(str(commands.file), *earlier, name="next")
 
 
 def test_a_resume_does_not_look_for_its_checkpoints_elsewhere(
@@ -319,18 +174,6 @@ def test_a_resume_does_not_look_for_its_checkpoints_elsewhere(
     monkeypatch.setattr(resume, "bring_back", lambda *_: None)
     error = commands.run("--resume", "--storage", "s3://bucket/muse")
     assert "this study is kept in its folder alone; leave --storage as it was" in error
-
-
-def test_an_earlier_study_that_is_not_there_is_named(commands: Commands, tmp_path: Path) -> None:
-    error = commands.run(str(commands.file), "--warm-start", str(tmp_path), name="next")
-    assert "no study stands here" in error
-
-
-def test_a_study_that_began_without_an_earlier_one_does_not_get_it_later(
-    commands: Commands,
-) -> None:
-    error = commands.run("--resume", "--warm-start", str(commands.root()))
-    assert "only when a study begins" in error
 
 
 COMPARISON = """
