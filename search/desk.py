@@ -185,20 +185,17 @@ class Desk:
         """Seconds that a trial has had workers, and how many devices they held on average."""
         now = self.clock() - job.taken if job.pool is not None else 0.0
         elapsed = job.spent + now
-        if job.pool not in self.pools:
+        if job.pool not in self.pools and not job.spent:
             return {"elapsed": elapsed}
-        devices = self.pools[job.pool].devices
+        devices = self._of(job).devices
         mean = (job.paid + now * devices) / elapsed if job.spent else devices
         return {"elapsed": elapsed, "devices": mean}
 
     async def unended(self) -> dict[str, dict[str, float]]:
-        """What each trial that workers have has cost so far: an interruption ends it untold."""
+        """What each trial has cost so far that workers have or had: an interruption ends it."""
         async with self.changed:
-            return {
-                name: self._cost(job)
-                for name, job in self.jobs.items()
-                if job.pool in self.pools and not job.ended
-            }
+            costs = {name: self._cost(job) for name, job in self.jobs.items() if not job.ended}
+            return {name: cost for name, cost in costs.items() if "devices" in cost}
 
     async def next(self, trial_id: str, seen: int) -> Message:
         """A driver waits for the message after the first `seen`, and so agrees to those."""

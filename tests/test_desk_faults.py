@@ -239,5 +239,7 @@ def test_what_an_interrupted_trial_has_cost_so_far_can_be_asked_for() -> None:
         await desk.take(1)
         clock.now += 7
         assert await desk.unended() == {"runs": {"elapsed": 7, "devices": 2.0}}
+        await desk.lose(1, LOST)  # it waits for its second attempt
+        assert await desk.unended() == {"runs": {"elapsed": 7, "devices": 2.0}}
 
     run(story())
