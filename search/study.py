@@ -194,8 +194,8 @@ def lowest(study: Study) -> Point:
     for name, knob in study.space.items():
         if isinstance(knob, Choice):
             # What is legal with the smallest eta is so with any, and with the smallest mu.
-            ordered = name in PARTNER
-            point[name] = min(knob.choices, key=float) if ordered else knob.choices[0]
+            numbers = [value for value in knob.choices if not isinstance(value, str)]
+            point[name] = min(numbers) if name in PARTNER and numbers else knob.choices[0]
         elif isinstance(knob, Whole):
             point[name] = knob.high if name == ETA else knob.low
         else:

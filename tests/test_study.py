@@ -126,6 +126,11 @@ def mistake(folder: Path, content: dict[str, Any] | str, **overrides: Any) -> st
             "mine.yaml, space.cross.theta.choices: "
             "List should have at least 2 items after validation, not 1, given [0.1]",
         ),
+        (
+            {"space": {"cross.mu": {"choices": [0, "two"]}}},
+            "mine.yaml: space, cross.mu: two is not legal: cross.mu: Input should be a valid "
+            "integer, unable to parse string as an integer, given 'two'",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_remedy(
