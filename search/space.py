@@ -102,6 +102,13 @@ class Choice(Frozen):
     kind: Literal["choice"] = "choice"
     choices: list[Value] = Field(min_length=2)
 
+    @model_validator(mode="after")
+    def each_once(self) -> Self:
+        twice = next((v for k, v in enumerate(self.choices) if v in self.choices[:k]), None)
+        if twice is not None:
+            raise ValueError(f"choices: {twice} stands twice; name each value once.")
+        return self
+
     def suggest(self, name: str, trial: optuna.Trial) -> Value:
         """Let Optuna choose."""
         chosen: Any = trial.suggest_categorical(name, self.choices)

@@ -5,6 +5,7 @@
 
 import re
 from copy import deepcopy
+from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -167,7 +168,7 @@ def with_kind(name: str, knob: Any) -> Any:
         return knob
     if not isinstance(knob, dict):
         raise ValueError(f"{name}: {knob!r} is no range; {{low: 0, high: 1}} or {{choices: [...]}}")
-    if "choices" in knob:
+    if any(get_close_matches(str(key), ["choices"]) for key in knob):  # a slip is told as one
         return {**knob, "kind": "choice"}
     default = settings().get(name)
     whole = isinstance(default, int) and not isinstance(default, bool)

@@ -122,6 +122,14 @@ def mistake(folder: Path, content: dict[str, Any] | str, **overrides: Any) -> st
             "parity.mean_with_cls: Input should be a valid boolean, given 0.5",
         ),
         (
+            {"space": {"cross.mu": {"choice": [0, 1]}}},
+            "mine.yaml, space.cross.mu: unknown key 'choice'; did you mean 'choices'?",
+        ),
+        (
+            {"space": {"cross.mu": {"choices": [0, 1, 1]}}},
+            "mine.yaml, space.cross.mu: choices: 1 stands twice; name each value once.",
+        ),
+        (
             {"space": {"cross.theta": {"choices": [0.1]}}},
             "mine.yaml, space.cross.theta.choices: "
             "List should have at least 2 items after validation, not 1, given [0.1]",
@@ -198,7 +206,7 @@ def test_a_file_that_holds_no_study_is_refused(tmp_path: Path, text: str, part: 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"mine\.yaml: no valid YAML: [^\n]*$"):
+    with pytest.raises(UserError, match=r"mine\.yaml[:,] (line 1: is not UTF-8|no valid YAML).*$"):
         read_study(file)
 
 
