@@ -6,7 +6,6 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from muse.corpora.files import read_utf8
 from muse.errors import UserError
 from search.problems import did_you_mean, one_line
 from search.study import OWN, Study, settings
@@ -135,7 +134,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: there is none, or it is no YAML mapping.
     """
     try:
-        raw = Once(read_utf8(path)).get_single_data()
+        raw = Once(path.read_text(encoding="utf-8")).get_single_data()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); give a YAML file.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: is not UTF-8 (byte {error.start}: {error.reason}); save it as UTF-8."
+        ) from error
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: no valid YAML: {reason}") from error
