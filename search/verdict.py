@@ -46,7 +46,7 @@ def judge(
             verdict="unjudged" if curve.inert else told,
             effect=effect(levels, curve.incumbent),
             excluded_above=None if curve.inert else excluded_above(levels, curve.incumbent),
-            safe=safe(levels, curve.incumbent, floor),
+            safe=safe(levels, curve.incumbent, floor) if gain > 0 else (),  # else nothing to lose
         )
         judged.append(replace(found, alarm=alarm(found, point, study, floor or 0.0)))
     return sorted(judged, key=lambda curve: -(curve.effect or 0.0))

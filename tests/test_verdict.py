@@ -237,6 +237,13 @@ def test_without_a_noise_floor_or_a_score_nothing_is_called_safe() -> None:
     assert safe(levels, 9, FLOOR) == ()
 
 
+@pytest.mark.parametrize("gain", [0.0, -0.1])
+def test_beside_an_incumbent_that_has_learnt_nothing_no_value_is_called_safe(gain: float) -> None:
+    tried = curve("cross.theta", {0.0: 0.5, POINT["cross.theta"]: 0.5})
+    (found,) = judge([tried], gain, NOISE, POINT, sample_study())
+    assert found.safe == ()
+
+
 def test_where_each_value_lost_another_seed_pairs_are_compared() -> None:
     """As many runs of each, but not the same ones: of the incumbent the easy seed is lost."""
     own = replace(level(1, 0.5, failed=1, lost=1), scores=(0.5, 0.5), seeds=(0, 1))
