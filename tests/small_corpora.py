@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from PIL import Image
 
@@ -62,3 +63,22 @@ def tokens(prepared: Tensors, row: torch.Tensor) -> list[str]:
 def left_in(cache: Path) -> list[str]:
     """What is in the cache beside the empty lock files."""
     return [path.name for path in cache.iterdir() if path.suffix != ".lock"]
+
+
+@pytest.fixture(name="cache", autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, for each test of a file that imports it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MUSE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(name="root")
+def two_tweets(tmp_path: Path) -> Path:
+    """Two tagged tweets; the first has a red picture."""
+    folder = tmp_path / "corpus"
+    (folder / "images").mkdir(parents=True)
+    for split in ("train", "valid"):
+        (folder / f"{split}.txt").write_text(TRAIN, encoding="utf-8")
+    save_picture(folder / "images" / "1.jpg", (255, 0, 0))
+    return folder

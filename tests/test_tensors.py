@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_corpora import (
+from small_corpora import (  # noqa: F401
     CLS,
     MASK,
     PAD,
     SEP,
-    TRAIN,
     left_in,
-    save_picture,
+    own_cache,
     sentiments,
     tagged,
     tokens,
+    two_tweets,
 )
 
 from muse.corpora import Corpus, Tweet
@@ -25,25 +25,6 @@ from muse.pictures import BLANK
 from muse.prepare import prepare, refuse_missing
 from muse.tokenizer import build_tokenizer
 from muse.tokens import encode
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MUSE_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Two tagged tweets; the first has a red picture."""
-    folder = tmp_path / "corpus"
-    (folder / "images").mkdir(parents=True)
-    for split in ("train", "valid"):
-        (folder / f"{split}.txt").write_text(TRAIN, encoding="utf-8")
-    save_picture(folder / "images" / "1.jpg", (255, 0, 0))
-    return folder
-
 
 # --- batches of entities -------------------------------------------------------------------
 

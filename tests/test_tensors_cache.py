@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from small_corpora import (
+from small_corpora import (  # noqa: F401
     TRAIN,
     left_in,
+    own_cache,
     save_picture,
     tagged,
+    two_tweets,
 )
 
 from muse import prepare as preparing
@@ -33,24 +35,6 @@ from muse.prepare import (
 from muse.tensors import open_tensors
 from muse.text_source import text_source
 from muse.tokenizer import build_tokenizer, load_tokenizer
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("MUSE_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Two tagged tweets; the first has a red picture."""
-    folder = tmp_path / "corpus"
-    (folder / "images").mkdir(parents=True)
-    for split in ("train", "valid"):
-        (folder / f"{split}.txt").write_text(TRAIN, encoding="utf-8")
-    save_picture(folder / "images" / "1.jpg", (255, 0, 0))
-    return folder
 
 
 @pytest.mark.parametrize(
