@@ -122,7 +122,8 @@ def search(study: Study, folder: Path) -> list[Moment]:
     gate = ray.remote(num_cpus=0)(Gate).remote()
     ledger = Ledger(folder / "ledger.db")
     keeper = Keeper(study, folder, ledger, Watched("bench", "", Console(file=StringIO())))
-    cluster = cast("Any", SimpleNamespace(desk=gate, concurrent=SLOTS, devices=1.0))
+    pools = SimpleNamespace(concurrent=SLOTS)
+    cluster = cast("Any", SimpleNamespace(desk=gate, pools=pools, unended=dict))
     searcher = Truthful(study, [], keeper.start("search", study.budget.trials, [], 1.0), ())
     try:
         with Mirror(study, folder / "optuna.journal", [], ()) as keeper.mirror:

@@ -94,6 +94,13 @@ class Cluster:
         """
         self.pools.end(patience)
 
+    def unended(self) -> dict[str, dict[str, float]]:
+        """What each trial has cost that has not ended; nothing where Ray is gone, which knew it."""
+        with suppress(ray.exceptions.RayError):
+            costs: dict[str, dict[str, float]] = ray.get(self.desk.unended.remote(), timeout=HURRY)
+            return costs
+        return {}
+
 
 def start_desk(study: Study) -> Any:
     """The desk, as an actor beside this process: it outlives all machines but this one."""

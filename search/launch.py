@@ -1,11 +1,8 @@
 """A list of proposals, or Optuna's, through Ray Tune to the worker groups."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-import ray
-import ray.exceptions
 from ray import tune
 from ray.tune import Callback, Stopper
 from ray.tune.execution import class_cache
@@ -15,7 +12,6 @@ from ray.tune.search import ConcurrencyLimiter
 from muse.errors import UserError
 from search.cluster import HEAD, Cluster
 from search.keeper import Keeper
-from search.pools import HURRY
 from search.scratch import scratch
 from search.searcher import Listed, Unsaved
 from search.trial import drive
@@ -93,8 +89,7 @@ def tune_phase(
     try:
         run_tune(cluster, keeper, searcher, scheduler, drive)
     finally:
-        with suppress(ray.exceptions.RayError):  # gone, and with it what it knows
-            keeper.charge(ray.get(cluster.desk.unended.remote(), timeout=HURRY))
+        keeper.charge(cluster.unended())
     if keeper.broken:
         raise UserError(keeper.broken)
     keeper.table()

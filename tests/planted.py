@@ -45,6 +45,10 @@ class Garden:
     def make_room(self, trials: int) -> None:
         """Nothing."""
 
+    def unended(self) -> dict[str, dict[str, float]]:
+        """Nobody is interrupted."""
+        return {}
+
 
 class PlantedWork(Work):
     """A study at work on planted scores."""
