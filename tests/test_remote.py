@@ -375,7 +375,12 @@ def test_who_leaves_a_search_on_a_cluster_is_told_that_it_goes_on(
     def left(options: argparse.Namespace, *given: Any) -> int:
         return remote.follow(line.Line(FILE, "~/muse-search"), "a", Path("a"), options)
 
-    monkeypatch.setattr(line.Line, "ask", lambda *_: signal.raise_signal(how))
+    def interrupted(*_: object) -> None:
+        if how == signal.SIGINT:  # a script that starts the tests with `&` has it ignored
+            raise KeyboardInterrupt
+        signal.raise_signal(how)
+
+    monkeypatch.setattr(line.Line, "ask", interrupted)
     monkeypatch.setattr(remote, "talk", left)
     assert main(["--cluster", "cluster.yaml"]) == status
     told = capsys.readouterr()
