@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from muse.errors import UserError
-from search.bucket import HERE, Twin, check_bucket, copy
+from search.bucket import Twin, check_bucket
 from search.faults import wait_for_storage
 from search.folder import hold
 from search.ledger_files import knows_more, save_copy, take_copy
@@ -105,10 +105,10 @@ def take_newer(root: Path, url: str) -> None:
         UserError: it is another's.
     """
     with scratch() as here:
-        twin = Twin(root, url)
+        twin = Twin(here, url)
         for name in ("study.yaml", "ledger.db"):
             if twin.there.get_file_info(f"{twin.root}/{name}").is_file:
-                copy(twin.there, f"{twin.root}/{name}", HERE, str(here / name))
+                twin.take(name)
         key = key_of(root)
         if key != key_of(here):
             raise UserError(

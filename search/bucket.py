@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from pyarrow import fs
 
+from muse.durable import atomically
 from muse.errors import UserError
 from search.scratch import scratch
 
@@ -119,11 +120,14 @@ class Twin:
             last: name of the file that says that all others are here.
         """
         for name in sorted(self.names(), key=lambda name: name == last):
-            file, half = self.folder / name, self.folder / ".pulled"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            copy(self.there, f"{self.root}/{name}", HERE, str(half))
-            half.replace(file)
+            self.take(name)
         self.known = self.stamps()
+
+    def take(self, name: str) -> None:
+        """Bring one file."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomically(file, lambda new: copy(self.there, f"{self.root}/{name}", HERE, str(new)))
 
     def names(self) -> list[str]:
         """The files that the bucket holds, a probe of another process apart."""
